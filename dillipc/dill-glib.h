@@ -1,0 +1,87 @@
+/* dill-glib.h: what joins the library to GLib: sources, and the priority of its own.
+ *
+ * The one public header that needs GLib.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef DILL_GLIB_H
+#define DILL_GLIB_H
+
+#include <dillipc/dill-macros.h>
+#include <gio/gio.h>
+
+DILL_BEGIN_DECLS
+
+/**
+ * DillIpcSourceFunc:
+ * @s: the handle the source was made for
+ * @ready: what is ready
+ * @user_data: as given to g_source_set_callback()
+ *
+ * Returns: G_SOURCE_CONTINUE, or G_SOURCE_REMOVE to end the source
+ */
+typedef gboolean (*DillIpcSourceFunc) (int s, GIOCondition ready, gpointer user_data);
+
+/**
+ * dill_ipc_listener_source_new:
+ * @s: a listener
+ *
+ * Makes a source that is ready (G_IO_IN) while connections wait to be accepted.  Its callback is a DillIpcSourceFunc.
+ * It destroys itself when the handle is closed.
+ *
+ * Returns: (transfer full): the source, not attached yet, or NULL with errno
+ *  - EBADF: @s is not a live handle of this thread
+ *  - ENOTSUP: @s is not a listener
+ */
+DILL_EXPORT GSource *dill_ipc_listener_source_new (int s);
+
+/**
+ * dill_ipc_connection_source_new:
+ * @s: a connection
+ * @condition: G_IO_IN, G_IO_OUT or both; G_IO_HUP and G_IO_ERR are always reported
+ *
+ * Makes a source that is ready for G_IO_IN while bytes, a descriptor or the end of the stream can be received, those
+ * that the library has read ahead included.  Its callback is a DillIpcSourceFunc.  It destroys itself when the handle is
+ * closed.
+ *
+ * Returns: (transfer full): the source, not attached yet, or NULL with errno
+ *  - EBADF: @s is not a live handle of this thread
+ *  - EINVAL: @condition holds anything else
+ *  - ENOTSUP: @s is not a connection
+ */
+DILL_EXPORT GSource *dill_ipc_connection_source_new (int s, GIOCondition condition);
+
+/**
+ * dill_ipc_steal_connection:
+ * @s: a connection
+ * @error: return location for a #GError of G_IO_ERROR, or NULL
+ *
+ * Turns a connection into a #GSocketConnection; the handle is gone on success.
+ *
+ * Returns: (transfer full): the connection, or NULL with @error set and errno as dill_ipc_steal_fd() sets it
+ */
+DILL_EXPORT GSocketConnection *dill_ipc_steal_connection (int s, GError **error);
+
+/**
+ * dill_ipc_from_connection:
+ * @connection: a connection over an AF_UNIX stream socket; it stays the caller's, and is of no further use to it
+ * @error: return location for a #GError of G_IO_ERROR, or NULL
+ *
+ * Makes a handle of a duplicate of the connection's descriptor.
+ *
+ * Returns: the handle, or -1 with @error set and errno as dill_ipc_fromfd() sets it
+ */
+DILL_EXPORT int dill_ipc_from_connection (GSocketConnection *connection, GError **error);
+
+/**
+ * dill_set_priority:
+ * @priority: a GLib priority; the default is G_PRIORITY_DEFAULT
+ *
+ * Sets the priority with which the coroutines and waits of the thread-default main context go on.  A GTK program puts it
+ * below its redraws (GDK_PRIORITY_REDRAW + 1).
+ */
+DILL_EXPORT void dill_set_priority (int priority);
+
+DILL_END_DECLS
+
+#endif

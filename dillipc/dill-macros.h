@@ -1,0 +1,44 @@
+/* dill-macros.h: what every public header needs: visibility and compiler attributes.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef DILL_MACROS_H
+#define DILL_MACROS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+#define DILL_BEGIN_DECLS extern "C" {
+#define DILL_END_DECLS }
+#else
+#define DILL_BEGIN_DECLS
+#define DILL_END_DECLS
+#endif
+
+/* The only symbols that leave the shared library. */
+#define DILL_EXPORT __attribute__ ((visibility ("default")))
+
+/* A function that comes back twice must neither be copied nor hoisted. */
+#if defined(__clang__)
+#define DILL_RETURNS_TWICE __attribute__ ((returns_twice, noduplicate))
+#else
+#define DILL_RETURNS_TWICE __attribute__ ((returns_twice))
+#endif
+
+/**
+ * dill_coroutine:
+ *
+ * Marks a function that dill_go() starts.  Without it the compiler may look into the function, prove that no pointer
+ * outlives the call, and keep the caller's locals in registers that the running coroutine never sees.
+ */
+#ifdef __cplusplus
+#define dill_coroutine __attribute__ ((noinline))
+#elif defined(__clang__)
+#define dill_coroutine __attribute__ ((noinline, optnone))
+#else
+#define dill_coroutine __attribute__ ((noipa))
+#endif
+
+#endif

@@ -1,0 +1,16 @@
+/* dillipc.h: the whole library under its dill_ names.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef DILLIPC_H
+#define DILLIPC_H
+
+#include <dillipc/dill-coroutine.h>
+#include <dillipc/dill-glib.h>
+#include <dillipc/dill-handle.h>
+#include <dillipc/dill-ipc.h>
+#include <dillipc/dill-macros.h>
+#include <dillipc/dill-stream.h>
+#include <dillipc/dill-time.h>
+
+#endif

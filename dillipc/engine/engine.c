@@ -1,0 +1,197 @@
+/* engine.c: engines, one for each GMainContext in which a thread waits.
+ *
+ * An engine lives as long as its context, whose source it is, or until its thread ends.  No other thread ever touches it:
+ * should the context end elsewhere, the engine is marked, and freed by its own thread later.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "engine/engine.h"
+#include "engine/thread.h"
+#include "engine/wait.h"
+#include "engine/watch.h"
+#include <errno.h>
+#include <stdlib.h>
+
+#define QUOTA_AT_FIRST 8
+
+static const int engine_tag;
+const void *const dill_engine_type = &engine_tag;
+
+/* The context that a wait iterates, not in a coroutine: the thread-default one.  A thread without one neither may nor
+ * needs to iterate the global default context, which is another's: it gets one of its own. */
+static GMainContext *
+find_context (struct dill_thread *thread)
+{
+  GMainContext *context = g_main_context_get_thread_default ();
+
+  if (context != NULL)
+    return context;
+
+  if (thread->private_context != NULL && !g_main_context_is_owner (g_main_context_default ()))
+    return thread->private_context;
+
+  if (thread->is_main || g_main_context_is_owner (g_main_context_default ()))
+    return g_main_context_default ();
+
+  thread->private_context = g_main_context_new ();
+  return thread->private_context;
+}
+
+static struct dill_engine *
+new_engine (struct dill_thread *thread, GMainContext *context)
+{
+  struct dill_engine *engine = calloc (1, sizeof *engine);
+
+  if (engine == NULL)
+    {
+      errno = ENOMEM;
+      return NULL;
+    }
+
+  engine->thread = thread;
+  engine->context = context;
+  engine->quota_size = QUOTA_AT_FIRST;
+  dill_list_init (&engine->ready);
+  dill_list_init (&engine->coroutines);
+  dill_poller_init (&engine->poller);
+  dill_list_append (&thread->engines, &engine->link);
+  dill_source_attach (engine);
+  return engine;
+}
+
+static struct dill_engine *
+find_engine (struct dill_thread *thread, GMainContext *context)
+{
+  struct dill_list *next;
+
+  for (struct dill_list *link = thread->engines.next; link != &thread->engines; link = next)
+    {
+      struct dill_engine *engine = dill_container_of (link, struct dill_engine, link);
+
+      next = link->next;
+      if (g_atomic_int_get (&engine->is_orphaned))
+        dill_engine_free (engine);
+      else if (engine->context == context)
+        return engine;
+    }
+
+  return NULL;
+}
+
+static struct dill_engine *
+check_engine (struct dill_engine *engine)
+{
+  if (G_LIKELY (engine == NULL || !engine->is_inherited))
+    return engine;
+
+  g_critical ("a forked child cannot wait under a GMainContext of its parent's: push one of its own");
+  errno = ENOTSUP;
+  return NULL;
+}
+
+bool
+dill_engine_can_suspend (struct dill_thread *thread)
+{
+  struct dill_flow *current = thread->current;
+
+  return current != &thread->own && current->main_depth == g_main_depth ();
+}
+
+struct dill_engine *
+dill_engine_get (struct dill_thread *thread)
+{
+  struct dill_engine *engine = thread->recent_engine;
+  GMainContext *context;
+
+  if (dill_engine_can_suspend (thread))
+    return check_engine (thread->current->engine);
+
+  context = find_context (thread);
+  if (engine == NULL || engine->context != context || g_atomic_int_get (&engine->is_orphaned))
+    {
+      engine = find_engine (thread, context);
+      if (engine == NULL)
+        engine = new_engine (thread, context);
+      if (engine != NULL && !engine->is_inherited)
+        thread->recent_engine = engine;
+    }
+
+  return check_engine (engine);
+}
+
+void
+dill_engine_kick (struct dill_engine *engine)
+{
+  if (G_LIKELY (!engine->is_prepared) || engine->is_inherited)
+    return;
+
+  /* Somebody's prepare function has called the library after the engine told how long the context may sleep. */
+  engine->is_prepared = false;
+  g_main_context_wakeup (engine->context);
+}
+
+/* What must be closed when an engine ends, and whether there was any of it. */
+struct left_over
+{
+  struct dill_engine *engine;
+  bool found;
+};
+
+static void
+close_at_home (int h, struct dill_hvfs *vfs, void *data)
+{
+  struct left_over *left_over = data;
+  struct dill_engine **home = vfs->query (vfs, dill_engine_type);
+
+  if (home == NULL || *home != left_over->engine)
+    return;
+
+  left_over->found = true;
+  dill_handle_take (h);
+  vfs->close (vfs);
+}
+
+/* Coroutines go without running.  What they wait for, on stacks that vanish, must forget them. */
+static bool
+abandon_coroutines (struct dill_engine *engine)
+{
+  bool found = !dill_list_is_empty (&engine->coroutines);
+  struct dill_list *link;
+
+  while ((link = dill_list_take_first (&engine->coroutines)) != NULL)
+    {
+      struct dill_flow *coroutine = dill_container_of (link, struct dill_flow, link);
+
+      if (coroutine->wait != NULL)
+        {
+          dill_list_remove (&coroutine->wait->queue);
+          dill_list_remove (&coroutine->wait->link);
+          dill_timer_remove (&coroutine->wait->engine->timers, &coroutine->wait->timer);
+        }
+      coroutine->abandon (coroutine);
+    }
+
+  return found;
+}
+
+bool
+dill_engine_free (struct dill_engine *engine)
+{
+  struct dill_thread *thread = engine->thread;
+  struct left_over left_over = { .engine = engine };
+
+  dill_list_remove (&engine->link);
+  if (thread->recent_engine == engine)
+    thread->recent_engine = NULL;
+  dill_source_destroy (engine);
+  if (engine->is_inherited)
+    return false; /* what it points to is the parent's */
+
+  left_over.found = abandon_coroutines (engine);
+  dill_handle_foreach (thread, close_at_home, &left_over);
+  if (engine->fd_table != NULL)
+    engine->fd_table_free (engine->fd_table);
+  dill_poller_clear (&engine->poller);
+  free (engine);
+  return left_over.found;
+}

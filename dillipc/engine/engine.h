@@ -1,0 +1,54 @@
+/* engine.h: what makes coroutines and waits of one thread go on in one GMainContext.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "engine/list.h"
+#include "engine/poller.h"
+#include "engine/timer.h"
+#include <glib.h>
+#include <stdbool.h>
+
+struct dill_fd_table;
+struct dill_thread;
+
+struct dill_engine
+{
+  struct dill_list link; /* in the thread's list */
+  struct dill_thread *thread;
+  GMainContext *context;     /* not owned: it owns the source */
+  GSource *source;           /* not owned: the context does */
+  struct dill_list ready;    /* waits whose outcome is known, in the order in which they were woken */
+  struct dill_timer_heap timers;
+  struct dill_poller poller;
+  struct dill_list coroutines; /* all that have not ended */
+
+  struct dill_fd_table *fd_table; /* of sync/fd.c */
+  void (*fd_table_free) (struct dill_fd_table *table);
+
+  unsigned quota;          /* resumptions left before descriptors and timers are looked at */
+  unsigned quota_size;     /* what it starts with, by experience */
+  int64_t busy_since;      /* since when other sources of lower priority had no turn, in microseconds; 0: they had */
+  bool is_stepping_back;   /* this turn is theirs */
+  bool is_prepared;        /* the context is about to poll, and will not ask again before */
+  bool is_inherited;       /* it is the parent process's */
+  int is_orphaned;         /* atomic: the context has ended in another thread */
+};
+
+/* The engine in which a wait of the running flow goes on: its coroutine's, or that of the thread-default context.  NULL
+ * with errno ENOMEM, or ENOTSUP and a g_critical if the context is inherited over fork () or is another thread's. */
+struct dill_engine *dill_engine_get (struct dill_thread *thread);
+
+/* Whether the running flow is a coroutine that can be suspended: not in a callback of a loop nested in it. */
+bool dill_engine_can_suspend (struct dill_thread *thread);
+
+/* Tells the context that there is work that it does not know of, if it needs to be told. */
+void dill_engine_kick (struct dill_engine *engine);
+
+/* Ends ENGINE: its coroutines never run again, its objects are closed. Returns whether there were any. */
+bool dill_engine_free (struct dill_engine *engine);
+
+/* source.c: the GSource that drives ENGINE, attached to its context. */
+void dill_source_attach (struct dill_engine *engine);
+void dill_source_destroy (struct dill_engine *engine);

@@ -1,0 +1,35 @@
+/* fork.c: telling a child process from its parent.
+ *
+ * A handler of pthread_atfork(3) counts in the child.  The one lock of the library is held across the fork, so that no
+ * thread that the child lacks can hold it there.  The handlers are installed at first use, not when the library is loaded.
+ * Children of vfork(2) and of a bare clone(2) are not seen; they may do nothing but exec in any case.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "engine/fork.h"
+#include "engine/handle.h"
+#include <pthread.h>
+
+unsigned dill_fork_generation = 0;
+
+static void
+count_in_child (void)
+{
+  dill_fork_generation++;
+  dill_handle_unlock ();
+}
+
+static void
+install (void)
+{
+  /* The only failure is ENOMEM; forked children then are not told apart, as if they had not been forked by libc. */
+  (void) pthread_atfork (dill_handle_lock, dill_handle_unlock, count_in_child);
+}
+
+void
+dill_fork_watch (void)
+{
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+  pthread_once (&once, install);
+}

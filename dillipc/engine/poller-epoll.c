@@ -1,0 +1,184 @@
+/* poller-epoll.c: one epoll descriptor for an engine, which its source polls.
+ *
+ * A watch is registered once, edge-triggered, for reading; writing is added while somebody waits for it, because the
+ * kernel reports it each time the peer reads.  It is taken off again only when it fires in vain: who sends much waits
+ * often.  A new edge is reported for whatever arrives after the last look, so nothing is lost by remembering.
+ *
+ * One-shot watches, for descriptors that others read and write too, are level-triggered and forget after one event.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "engine/engine.h"
+#include "engine/poller-slots.h"
+#include "engine/watch.h"
+#include <errno.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+/* Events asked for at a time: what does not fit comes with the next round. */
+#define N_EVENTS 64
+
+const bool dill_poller_reports_edges = true;
+
+void
+dill_poller_init (struct dill_poller *poller)
+{
+  *poller = (struct dill_poller){ .epoll_fd = -1 };
+}
+
+void
+dill_poller_clear (struct dill_poller *poller)
+{
+  if (poller->epoll_fd >= 0)
+    close (poller->epoll_fd);
+  poller->epoll_fd = -1;
+  dill_poller_clear_slots (poller);
+}
+
+static int
+open_epoll (struct dill_engine *engine)
+{
+  struct dill_poller *poller = &engine->poller;
+
+  if (poller->epoll_fd >= 0)
+    return 0;
+
+  poller->epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
+  if (poller->epoll_fd < 0)
+    return -1;
+
+  poller->epoll_tag = g_source_add_unix_fd (engine->source, poller->epoll_fd, G_IO_IN);
+  return 0;
+}
+
+static int
+control (struct dill_watch *watch, int operation, unsigned directions)
+{
+  struct dill_poller *poller = &watch->engine->poller;
+  struct epoll_event event = { .events = watch->is_one_shot ? EPOLLONESHOT : EPOLLET };
+
+  if (directions & DILL_IN)
+    event.events |= EPOLLIN | EPOLLRDHUP;
+  if (directions & DILL_OUT)
+    event.events |= EPOLLOUT;
+  event.data.u64 = (uint64_t) poller->slots[watch->slot - 1].generation << 32 | watch->slot;
+  return epoll_ctl (poller->epoll_fd, operation, watch->fd, &event);
+}
+
+static int
+register_watch (struct dill_watch *watch, unsigned directions)
+{
+  int rc;
+
+  if (dill_poller_take_slot (&watch->engine->poller, watch) < 0)
+    return -1;
+
+  rc = control (watch, EPOLL_CTL_ADD, directions);
+  if (rc < 0)
+    dill_poller_free_slot (&watch->engine->poller, watch);
+  return rc;
+}
+
+int
+dill_poller_arm (struct dill_watch *watch, unsigned directions)
+{
+  if (G_LIKELY ((directions & ~watch->armed) == 0))
+    return 0;
+
+  if (watch->engine == NULL)
+    {
+      errno = EBADF;
+      return -1;
+    }
+
+  if (open_epoll (watch->engine) < 0)
+    return -1;
+
+  directions |= watch->armed;
+  if (watch->slot == 0)
+    {
+      if (register_watch (watch, watch->is_one_shot ? directions : directions | DILL_IN) < 0)
+        return -1;
+    }
+  else if (control (watch, EPOLL_CTL_MOD, directions) < 0)
+    {
+      /* A one-shot watch whose descriptor was closed behind our back, and is another file now. */
+      if (errno != ENOENT || control (watch, EPOLL_CTL_ADD, directions) < 0)
+        return -1;
+    }
+
+  watch->armed = (uint8_t) (watch->is_one_shot ? directions : directions | DILL_IN);
+  return 0;
+}
+
+void
+dill_poller_disarm (struct dill_watch *watch)
+{
+  if (watch->slot == 0)
+    return;
+
+  epoll_ctl (watch->engine->poller.epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+  dill_poller_free_slot (&watch->engine->poller, watch);
+  watch->armed = 0;
+}
+
+bool
+dill_poller_check (struct dill_engine *engine)
+{
+  return engine->poller.epoll_tag != NULL && g_source_query_unix_fd (engine->source, engine->poller.epoll_tag) != 0;
+}
+
+static unsigned
+directions_of (uint32_t events)
+{
+  unsigned directions = 0;
+
+  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+    directions |= DILL_IN;
+  if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+    directions |= DILL_OUT;
+  if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+    directions |= DILL_HUP;
+  return directions;
+}
+
+static void
+report (struct dill_watch *watch, uint32_t events)
+{
+  unsigned directions = directions_of (events);
+
+  if (watch->is_one_shot)
+    watch->armed = 0;
+  else if ((events & EPOLLOUT) && !dill_watch_is_busy (watch, DILL_OUT) && watch->notify == NULL)
+    {
+      /* Nobody waits to send any more. */
+      if (control (watch, EPOLL_CTL_MOD, DILL_IN) == 0)
+        watch->armed = DILL_IN;
+    }
+
+  dill_watch_report (watch, directions);
+}
+
+bool
+dill_poller_collect (struct dill_engine *engine)
+{
+  struct epoll_event events[N_EVENTS];
+  struct dill_poller *poller = &engine->poller;
+  int n_events;
+
+  if (poller->epoll_fd < 0)
+    return false;
+
+  /* No code of the program runs in here, so a watch can only vanish before: then its generation has changed. */
+  n_events = epoll_wait (poller->epoll_fd, events, N_EVENTS, 0);
+  for (int i = 0; i < n_events; i++)
+    {
+      struct dill_watch *watch
+          = dill_poller_find (poller, (uint32_t) events[i].data.u64, (uint32_t) (events[i].data.u64 >> 32));
+
+      if (watch != NULL)
+        report (watch, events[i].events);
+    }
+
+  return n_events > 0;
+}

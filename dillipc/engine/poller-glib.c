@@ -1,0 +1,145 @@
+/* poller-glib.c: for systems without epoll: a GPollFD in the engine's source for each descriptor that is waited for.
+ *
+ * poll(2) is level-triggered: a direction is asked for only while somebody waits for it, and a watch of which nothing is
+ * asked is not polled at all, so that an end of stream does not fire for ever.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "engine/engine.h"
+#include "engine/poller-slots.h"
+#include "engine/watch.h"
+#include <errno.h>
+
+const bool dill_poller_reports_edges = false;
+
+void
+dill_poller_init (struct dill_poller *poller)
+{
+  *poller = (struct dill_poller){ .epoll_fd = -1 };
+}
+
+void
+dill_poller_clear (struct dill_poller *poller)
+{
+  dill_poller_clear_slots (poller);
+}
+
+static void
+unpoll (struct dill_watch *watch)
+{
+  /* The source, and with it the GPollFD, is gone when the engine ends. */
+  if (watch->poll_tag != NULL && watch->engine->source != NULL)
+    g_source_remove_unix_fd (watch->engine->source, watch->poll_tag);
+  watch->poll_tag = NULL;
+  watch->armed = 0;
+}
+
+static void
+poll_for (struct dill_watch *watch, unsigned directions)
+{
+  GIOCondition condition = 0;
+
+  if (directions & DILL_IN)
+    condition |= G_IO_IN | G_IO_PRI;
+  if (directions & DILL_OUT)
+    condition |= G_IO_OUT;
+
+  if (directions == 0)
+    unpoll (watch);
+  else if (watch->poll_tag == NULL)
+    watch->poll_tag = g_source_add_unix_fd (watch->engine->source, watch->fd, condition);
+  else
+    g_source_modify_unix_fd (watch->engine->source, watch->poll_tag, condition);
+  watch->armed = (uint8_t) directions;
+}
+
+int
+dill_poller_arm (struct dill_watch *watch, unsigned directions)
+{
+  if ((directions & ~watch->armed) == 0)
+    return 0;
+
+  if (watch->engine == NULL)
+    {
+      errno = EBADF;
+      return -1;
+    }
+
+  if (dill_poller_take_slot (&watch->engine->poller, watch) < 0)
+    return -1;
+
+  poll_for (watch, directions | watch->armed);
+  return 0;
+}
+
+void
+dill_poller_disarm (struct dill_watch *watch)
+{
+  if (watch->slot == 0)
+    return;
+
+  unpoll (watch);
+  dill_poller_free_slot (&watch->engine->poller, watch);
+}
+
+static GIOCondition
+found_by_poll (struct dill_engine *engine, struct dill_watch *watch)
+{
+  if (watch == NULL || watch->poll_tag == NULL)
+    return 0;
+
+  return g_source_query_unix_fd (engine->source, watch->poll_tag);
+}
+
+bool
+dill_poller_check (struct dill_engine *engine)
+{
+  struct dill_poller *poller = &engine->poller;
+
+  poller->is_fresh = false;
+  for (uint32_t i = 0; i < poller->n_slots && !poller->is_fresh; i++)
+    poller->is_fresh = found_by_poll (engine, poller->slots[i].watch) != 0;
+
+  return poller->is_fresh;
+}
+
+static void
+report (struct dill_watch *watch, GIOCondition found)
+{
+  unsigned directions = 0;
+
+  if (found & (G_IO_IN | G_IO_PRI | G_IO_HUP | G_IO_ERR | G_IO_NVAL))
+    directions |= DILL_IN;
+  if (found & (G_IO_OUT | G_IO_HUP | G_IO_ERR | G_IO_NVAL))
+    directions |= DILL_OUT;
+
+  poll_for (watch, watch->armed & ~directions);
+  if (found & (G_IO_HUP | G_IO_ERR | G_IO_NVAL))
+    directions |= DILL_HUP;
+  dill_watch_report (watch, directions);
+}
+
+bool
+dill_poller_collect (struct dill_engine *engine)
+{
+  struct dill_poller *poller = &engine->poller;
+  bool found = false;
+
+  /* What the context found when it last polled is told once: after that it is out of date. */
+  if (!poller->is_fresh)
+    return false;
+
+  poller->is_fresh = false;
+  for (uint32_t i = 0; i < poller->n_slots; i++)
+    {
+      struct dill_watch *watch = poller->slots[i].watch;
+      GIOCondition condition = found_by_poll (engine, watch);
+
+      if (condition == 0)
+        continue;
+      found = true;
+      report (watch, condition);
+    }
+
+  return found;
+}

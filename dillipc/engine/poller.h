@@ -1,0 +1,54 @@
+/* poller.h: learning from the kernel which descriptors are ready.
+ *
+ * There are two of them, and a build has one: poller-epoll.c holds an epoll descriptor in the engine's source,
+ * poller-glib.c holds a GPollFD there for each descriptor that is waited for.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct dill_engine;
+struct dill_watch;
+
+/* A watch's number is its place in this table; the generation tells an event for a watch that is gone. */
+struct dill_poller_slot
+{
+  struct dill_watch *watch; /* NULL: free */
+  uint32_t generation;
+  uint32_t next_free; /* 1 + index, or 0 */
+};
+
+struct dill_poller
+{
+  struct dill_poller_slot *slots;
+  uint32_t n_slots;
+  uint32_t first_free; /* 1 + index, or 0 */
+  int epoll_fd;        /* -1 until the first descriptor is waited for, and in poller-glib.c */
+  gpointer epoll_tag;  /* of the epoll descriptor in the engine's source */
+  bool is_fresh;       /* the context has polled, and its findings have not been collected */
+};
+
+/* Whether a direction that stays ready is reported again when something happens, and only then. */
+extern const bool dill_poller_reports_edges;
+
+void dill_poller_init (struct dill_poller *poller);
+
+/* Forgets all watches, which are told that they have no engine any more. */
+void dill_poller_clear (struct dill_poller *poller);
+
+/* Sees to it that WATCH will be told when one of DIRECTIONS, now not ready, becomes so.  Returns 0, or -1 with errno:
+ * EEXIST if the descriptor is registered already, EPERM if it always is ready, ENOMEM, ENOSPC, EMFILE, EBADF. */
+int dill_poller_arm (struct dill_watch *watch, unsigned directions);
+
+/* Forgets WATCH.  To be called before its descriptor is closed: a duplicate of it elsewhere would go on to fire. */
+void dill_poller_disarm (struct dill_watch *watch);
+
+/* After the context has polled: whether there is something to collect. */
+bool dill_poller_check (struct dill_engine *engine);
+
+/* Tells the watches what the kernel has to say now, without waiting.  Returns whether there was something. */
+bool dill_poller_collect (struct dill_engine *engine);

@@ -1,0 +1,166 @@
+/* scheduler.c: who runs when.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "engine/scheduler.h"
+#include "engine/thread.h"
+#include "engine/wait.h"
+
+void
+dill_flow_init (struct dill_flow *coroutine, struct dill_engine *engine, const struct dill_go_site *site,
+                void (*abandon) (struct dill_flow *coroutine))
+{
+  /* One by one: clearing the whole struct first costs more than all the rest of starting a coroutine. */
+  coroutine->resumer = NULL;
+  coroutine->engine = engine;
+  coroutine->wait = NULL;
+  coroutine->site = site;
+  coroutine->abandon = abandon;
+  coroutine->main_depth = 0;
+  coroutine->by_scheduler = false;
+  coroutine->canceled = false;
+  coroutine->n_closing = 0;
+  coroutine->name[0] = '\0';
+  dill_list_append (&engine->coroutines, &coroutine->link);
+}
+
+void
+dill_scheduler_reap (struct dill_thread *thread)
+{
+  if (G_LIKELY (!thread->has_ended))
+    return;
+
+  thread->has_ended = false;
+  dill_context_clear (&thread->ended);
+  if (thread->ended_stack.base != NULL)
+    dill_stack_pool_give (&thread->stacks, &thread->ended_stack);
+}
+
+/* Puts COROUTINE on top of the chain; returns who was there. */
+static struct dill_flow *
+push (struct dill_thread *thread, struct dill_flow *coroutine, bool by_scheduler)
+{
+  struct dill_flow *self = thread->current;
+
+  coroutine->resumer = self;
+  coroutine->main_depth = g_main_depth ();
+  coroutine->by_scheduler = by_scheduler;
+  thread->current = coroutine;
+  return self;
+}
+
+static void
+enter (struct dill_thread *thread, struct dill_flow *coroutine, bool by_scheduler)
+{
+  struct dill_flow *self = push (thread, coroutine, by_scheduler);
+
+  dill_context_switch (&self->context, &coroutine->context);
+  dill_scheduler_reap (thread);
+}
+
+void
+dill_scheduler_resume (struct dill_thread *thread, struct dill_flow *coroutine)
+{
+  enter (thread, coroutine, false);
+}
+
+void *
+dill_scheduler_begin (struct dill_thread *thread, struct dill_flow *coroutine, void *suspended_sp, void *stack,
+                      size_t size)
+{
+  struct dill_flow *self = push (thread, coroutine, false);
+  void *sp = dill_context_init_bare (&coroutine->context, stack, size);
+
+  dill_context_suspended_at (&self->context, suspended_sp, &coroutine->context);
+  return sp;
+}
+
+/* Who runs after COROUTINE: the next ready one in its place, if the scheduler's loop would have chosen that, or else its
+ * resumer. */
+static struct dill_flow *
+successor (struct dill_flow *coroutine)
+{
+  struct dill_engine *engine = coroutine->engine;
+  struct dill_flow *next;
+  struct dill_wait *wait;
+
+  if (!coroutine->by_scheduler || engine->quota == 0 || dill_list_is_empty (&engine->ready))
+    return coroutine->resumer;
+
+  wait = dill_container_of (engine->ready.next, struct dill_wait, link);
+  next = wait->coroutine;
+  if (next == NULL)
+    return coroutine->resumer;
+
+  engine->quota--;
+  dill_list_remove (&wait->link);
+  wait->resumed = true;
+  next->resumer = coroutine->resumer;
+  next->main_depth = coroutine->main_depth;
+  next->by_scheduler = true;
+  return next;
+}
+
+void
+dill_scheduler_suspend (struct dill_thread *thread)
+{
+  struct dill_flow *self = thread->current;
+  struct dill_flow *next = successor (self);
+
+  if (next == self)
+    return;
+
+  thread->current = next;
+  dill_context_switch (&self->context, &next->context);
+  dill_scheduler_reap (thread);
+}
+
+void
+dill_scheduler_exit (struct dill_thread *thread, const struct dill_stack *stack)
+{
+  struct dill_flow *self = thread->current;
+
+  dill_scheduler_reap (thread);
+  dill_list_remove (&self->link);
+
+  /* Copies, because the memory of the coroutine may be gone by the time they are looked at. */
+  thread->has_ended = true;
+  thread->ended = self->context;
+  thread->ended_stack = stack != NULL ? *stack : (struct dill_stack){ 0 };
+  thread->current = successor (self);
+  dill_context_leave (&self->context, &thread->current->context);
+}
+
+void
+dill_scheduler_cancel (struct dill_thread *thread, struct dill_flow *coroutine)
+{
+  struct dill_wait *wait = coroutine->wait;
+
+  /* An outcome that was delivered before stands; the next wait will fail. */
+  coroutine->canceled = true;
+  if (wait->outcome == DILL_PENDING)
+    dill_wait_wake (wait, DILL_CANCELED);
+  dill_list_remove (&wait->link);
+  wait->resumed = true;
+  enter (thread, coroutine, false);
+}
+
+bool
+dill_scheduler_run (struct dill_thread *thread, struct dill_engine *engine)
+{
+  struct dill_list *link;
+
+  while (engine->quota > 0 && (link = dill_list_take_first (&engine->ready)) != NULL)
+    {
+      struct dill_wait *wait = dill_container_of (link, struct dill_wait, link);
+
+      engine->quota--;
+      wait->resumed = true;
+      if (wait->coroutine == NULL)
+        return true;
+
+      enter (thread, wait->coroutine, true);
+    }
+
+  return false;
+}

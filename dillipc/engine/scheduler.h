@@ -1,0 +1,67 @@
+/* scheduler.h: coroutines, and who runs when.
+ *
+ * Whoever resumes a coroutine, a parent in go(), a closer, or the scheduler's loop, gets control back when it next
+ * waits or ends.  So the flows that are not suspended form a chain: the running one, its resumer, that one's resumer, and
+ * so on to the thread's own stack.  Each lies beneath the one before it and cannot go on earlier.
+ *
+ * As a short cut, a coroutine that the scheduler's loop resumed hands over to the next ready one directly, which then
+ * stands in its place in the chain.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "coroutine/context.h"
+#include "engine/list.h"
+#include <stdbool.h>
+
+struct dill_flow;
+struct dill_engine;
+struct dill_go_site;
+struct dill_stack;
+struct dill_thread;
+struct dill_wait;
+
+struct dill_flow
+{
+  struct dill_context context;
+  struct dill_flow *resumer; /* who gets control back; NULL for a thread's own stack */
+  struct dill_engine *engine;     /* home; NULL for a thread's own stack */
+  struct dill_wait *wait;         /* what it is suspended in, or NULL */
+  struct dill_list link;          /* in the engine's list of all coroutines */
+  void (*abandon) (struct dill_flow *coroutine); /* its engine has ended: it will never run again */
+  const struct dill_go_site *site; /* where it was started */
+  int main_depth;                  /* g_main_depth () when it was resumed */
+  bool by_scheduler;               /* its resumer is the scheduler's loop */
+  bool canceled;
+  unsigned n_closing; /* how many hvfs.close functions are running on it */
+  char name[32];
+};
+
+/* Makes COROUTINE, whose context is set up elsewhere, a member of ENGINE. */
+void dill_flow_init (struct dill_flow *coroutine, struct dill_engine *engine, const struct dill_go_site *site,
+                     void (*abandon) (struct dill_flow *coroutine));
+
+/* Runs COROUTINE until it waits or ends. */
+void dill_scheduler_resume (struct dill_thread *thread, struct dill_flow *coroutine);
+
+/* The same for a coroutine that begins in the middle of its starter's function: the running flow was suspended at
+ * SUSPENDED_SP.  Returns the stack pointer to go on with, on a stack of SIZE bytes from STACK. */
+void *dill_scheduler_begin (struct dill_thread *thread, struct dill_flow *coroutine, void *suspended_sp, void *stack,
+                            size_t size);
+
+/* Suspends the running coroutine; returns when it is resumed. */
+void dill_scheduler_suspend (struct dill_thread *thread);
+
+/* Ends the running coroutine.  Its STACK goes back to the pool, unless that is NULL, once another flow runs. */
+void dill_scheduler_exit (struct dill_thread *thread, const struct dill_stack *stack) __attribute__ ((noreturn));
+
+/* Sees to what the last coroutine that ended left behind.  To be called before stacks are taken. */
+void dill_scheduler_reap (struct dill_thread *thread);
+
+/* Cancels a suspended coroutine and runs it, which it does without waiting, to its end. */
+void dill_scheduler_cancel (struct dill_thread *thread, struct dill_flow *coroutine);
+
+/* Runs ready coroutines of ENGINE until there is none, the engine's quota is used up, or it is the turn of a wait that
+ * iterates the main context: then it returns true. */
+bool dill_scheduler_run (struct dill_thread *thread, struct dill_engine *engine);

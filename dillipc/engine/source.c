@@ -1,0 +1,235 @@
+/* source.c: the GSource that drives an engine, one for each GMainContext.
+ *
+ * It holds the poller's descriptor and the earliest deadline, and runs what is ready.  It may recurse: a coroutine that
+ * runs a main loop of its own does not stop the others, and GLib does not take the descriptor out of its poll set and put
+ * it back for each dispatch, at three system calls.
+ *
+ * One dispatch works for a millisecond at most, then the context looks at its other sources.  Those of a lower priority
+ * get no turn while this one always is ready: so after 5 ms of that it passes for one turn.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "engine/engine.h"
+#include "engine/source-name.h"
+#include "engine/thread.h"
+#include "engine/wait.h"
+#include <dillipc/dill-time.h>
+#include <limits.h>
+
+#define DISPATCH_MAX_US 1000
+#define BUSY_MAX_US 5000
+#define TRIM_PAUSE_US 5000
+
+/* How long a round between two looks at descriptors and timers ought to take, and how many resumptions it may have. */
+#define ROUND_MIN_US 50
+#define ROUND_MAX_US 250
+#define QUOTA_MAX 128
+
+struct dill_source
+{
+  GSource source;
+  struct dill_engine *engine; /* NULL once that has ended */
+};
+
+/* Milliseconds until the earliest deadline; -1: there is none. */
+static int
+next_timeout (struct dill_engine *engine)
+{
+  int64_t left;
+
+  if (engine->timers.root == NULL)
+    return -1;
+
+  left = engine->timers.root->deadline - dill_now ();
+  return (int) CLAMP (left, 0, INT_MAX);
+}
+
+/* An engine runs in its own thread only; a context that another thread iterates leaves it alone. */
+static struct dill_engine *
+source_engine (GSource *source)
+{
+  struct dill_engine *engine = ((struct dill_source *) source)->engine;
+
+  if (engine == NULL || engine->is_inherited || engine->thread != dill_thread_self)
+    return NULL;
+
+  return engine;
+}
+
+static gboolean
+source_prepare (GSource *source, int *timeout)
+{
+  struct dill_engine *engine = source_engine (source);
+
+  *timeout = -1;
+  if (engine == NULL)
+    return FALSE;
+
+  if (engine->busy_since != 0 && g_get_monotonic_time () - engine->busy_since > BUSY_MAX_US)
+    {
+      engine->is_stepping_back = true;
+      *timeout = 0;
+      return FALSE;
+    }
+
+  engine->is_prepared = true;
+  if (!dill_list_is_empty (&engine->ready))
+    {
+      *timeout = 0;
+      return TRUE;
+    }
+
+  *timeout = next_timeout (engine);
+  return *timeout == 0;
+}
+
+static gboolean
+source_check (GSource *source)
+{
+  struct dill_engine *engine = source_engine (source);
+  bool is_ready;
+
+  if (engine == NULL)
+    return FALSE;
+
+  engine->is_prepared = false;
+  is_ready = dill_poller_check (engine);
+  if (engine->is_stepping_back)
+    {
+      engine->is_stepping_back = false;
+      engine->busy_since = 0;
+      return FALSE;
+    }
+
+  is_ready = is_ready || !dill_list_is_empty (&engine->ready) || next_timeout (engine) == 0;
+  if (!is_ready)
+    engine->busy_since = 0;
+  return is_ready;
+}
+
+static void
+wake_expired (struct dill_engine *engine)
+{
+  int64_t now;
+
+  if (engine->timers.root == NULL)
+    return;
+
+  now = dill_now ();
+  while (engine->timers.root != NULL && engine->timers.root->deadline <= now)
+    {
+      struct dill_wait *wait = dill_container_of (engine->timers.root, struct dill_wait, timer);
+
+      dill_wait_wake (wait, wait->retry ? DILL_READY : DILL_TIMED_OUT);
+    }
+}
+
+/* Descriptors and timers are looked at after so many resumptions as take about a quarter of a millisecond. */
+static void
+adapt_quota (struct dill_engine *engine, int64_t elapsed)
+{
+  if (elapsed < ROUND_MIN_US)
+    engine->quota_size = MIN (2 * engine->quota_size, QUOTA_MAX);
+  else if (elapsed > ROUND_MAX_US)
+    engine->quota_size = MAX (engine->quota_size / 4, 1);
+}
+
+/* Before the program may sleep for long, stacks that a burst has left behind go back to the system; but not at each turn
+ * of a loop that needs them again at the next. */
+static void
+trim_stacks (struct dill_thread *thread, int64_t now)
+{
+  if (now - thread->last_trim < TRIM_PAUSE_US)
+    return;
+
+  thread->last_trim = now;
+  dill_scheduler_reap (thread);
+  dill_stack_pool_trim (&thread->stacks);
+}
+
+static gboolean
+source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
+{
+  struct dill_engine *engine = source_engine (source);
+  struct dill_thread *thread;
+  int64_t start, round_start, now;
+  bool is_returning;
+
+  (void) callback;
+  (void) user_data;
+  if (engine == NULL)
+    return G_SOURCE_CONTINUE;
+
+  thread = engine->thread;
+  engine->is_prepared = false;
+  start = now = g_get_monotonic_time ();
+  if (engine->busy_since == 0)
+    engine->busy_since = start;
+
+  do
+    {
+      round_start = now;
+      dill_poller_collect (engine);
+      wake_expired (engine);
+      if (dill_list_is_empty (&engine->ready))
+        break;
+
+      thread->slice_start = round_start;
+      engine->quota = engine->quota_size;
+      is_returning = dill_scheduler_run (thread, engine);
+      now = g_get_monotonic_time ();
+      adapt_quota (engine, now - round_start);
+    }
+  while (now - start < DISPATCH_MAX_US && !is_returning);
+
+  if (dill_list_is_empty (&engine->ready))
+    trim_stacks (thread, now);
+  return G_SOURCE_CONTINUE;
+}
+
+/* The context has ended. */
+static void
+source_finalize (GSource *source)
+{
+  struct dill_engine *engine = ((struct dill_source *) source)->engine;
+
+  if (engine == NULL)
+    return;
+
+  engine->source = NULL;
+  if (engine->thread != dill_thread_self)
+    g_atomic_int_set (&engine->is_orphaned, 1);
+  else if (dill_engine_free (engine))
+    g_warning ("a GMainContext has ended with coroutines or handles that were not closed; they are gone");
+}
+
+static GSourceFuncs source_funcs = {
+  .prepare = source_prepare,
+  .check = source_check,
+  .dispatch = source_dispatch,
+  .finalize = source_finalize,
+};
+
+void
+dill_source_attach (struct dill_engine *engine)
+{
+  GSource *source = g_source_new (&source_funcs, sizeof (struct dill_source));
+
+  ((struct dill_source *) source)->engine = engine;
+  engine->source = source;
+  dill_source_set_name (source, "[dillipc] engine");
+  g_source_set_can_recurse (source, TRUE);
+  g_source_attach (source, engine->context);
+  g_source_unref (source);
+}
+
+void
+dill_source_destroy (struct dill_engine *engine)
+{
+  if (engine->source == NULL)
+    return;
+
+  ((struct dill_source *) engine->source)->engine = NULL;
+  g_source_destroy (engine->source);
+  engine->source = NULL;
+}

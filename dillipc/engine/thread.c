@@ -1,0 +1,118 @@
+/* thread.c: the record of each thread that uses the library, from its first call to the thread's end.
+ *
+ * The end is told by the destructor of a pthread key.  The system runs none for the main thread when the process exits.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "engine/thread.h"
+#include "engine/engine.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+__thread struct dill_thread *dill_thread_self = NULL;
+
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static pthread_key_t key;
+static bool has_key;
+
+/* Closes what the library can close without running code of the program. */
+static void
+close_left_over (int h, struct dill_hvfs *vfs, void *data)
+{
+  bool *found = data;
+
+  if (vfs->query (vfs, dill_engine_type) == NULL)
+    return;
+
+  *found = true;
+  dill_handle_take (h);
+  vfs->close (vfs);
+}
+
+static void
+thread_end (void *data)
+{
+  struct dill_thread *thread = data;
+  bool found = false;
+
+  dill_thread_self = thread; /* the key's value is what is left of it */
+  if (thread->fork_generation != dill_fork_generation)
+    return; /* nothing of this is the child's to free */
+
+  thread->current = &thread->own; /* pthread_exit() in a coroutine has come back to here */
+  while (!dill_list_is_empty (&thread->engines))
+    found |= dill_engine_free (dill_container_of (thread->engines.next, struct dill_engine, link));
+  dill_handle_foreach (thread, close_left_over, &found);
+  dill_scheduler_reap (thread);
+  dill_handle_pool_clear (&thread->handles);
+  dill_stack_pool_clear (&thread->stacks);
+  dill_buffer_pool_clear (&thread->buffers);
+  g_clear_pointer (&thread->private_context, g_main_context_unref);
+  dill_context_clear (&thread->own.context);
+  dill_thread_self = NULL;
+  free (thread);
+
+  if (found)
+    g_warning ("a thread has ended with coroutines or handles that were not closed; they are gone");
+}
+
+static void
+make_key (void)
+{
+  has_key = pthread_key_create (&key, thread_end) == 0;
+}
+
+static struct dill_thread *
+new_thread (void)
+{
+  struct dill_thread *thread;
+
+  dill_fork_watch ();
+  pthread_once (&key_once, make_key);
+  if (!has_key || (thread = calloc (1, sizeof *thread)) == NULL)
+    {
+      errno = ENOMEM;
+      return NULL;
+    }
+
+  if (pthread_setspecific (key, thread) != 0)
+    {
+      free (thread);
+      errno = ENOMEM;
+      return NULL;
+    }
+
+  dill_context_init_thread (&thread->own.context);
+  thread->current = &thread->own;
+  dill_list_init (&thread->engines);
+  thread->fork_generation = dill_fork_generation;
+  thread->is_main = syscall (SYS_gettid) == getpid ();
+  dill_thread_self = thread;
+  return thread;
+}
+
+/* In a child, what was inherited is the parent's: its epoll descriptors, its handles, and the loops that it runs. */
+static void
+adapt_to_fork (struct dill_thread *thread)
+{
+  for (struct dill_list *link = thread->engines.next; link != &thread->engines; link = link->next)
+    dill_container_of (link, struct dill_engine, link)->is_inherited = true;
+
+  thread->recent_engine = NULL;
+  thread->private_context = NULL;
+  dill_handle_pool_disown (&thread->handles);
+  thread->fork_generation = dill_fork_generation;
+  thread->is_main = true;
+}
+
+struct dill_thread *
+dill_thread_prepare (void)
+{
+  if (dill_thread_self == NULL)
+    return new_thread ();
+
+  adapt_to_fork (dill_thread_self);
+  return dill_thread_self;
+}

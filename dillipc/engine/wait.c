@@ -1,0 +1,275 @@
+/* wait.c: one wait, whatever it is for.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "engine/wait.h"
+#include "engine/thread.h"
+#include <dillipc/dill-time.h>
+#include <errno.h>
+
+/* Operations that need not wait look at the clock once in so many, and pause after a millisecond. */
+#define CALLS_PER_LOOK 32
+#define SLICE_MAX_US 1000
+
+static bool
+is_canceled (struct dill_thread *thread)
+{
+  return thread->current->canceled || thread->current->n_closing > 0;
+}
+
+int
+dill_wait_allowed (void)
+{
+  struct dill_thread *thread = dill_thread_get ();
+
+  if (thread == NULL)
+    return -1;
+
+  if (is_canceled (thread))
+    {
+      errno = ECANCELED;
+      return -1;
+    }
+
+  return 0;
+}
+
+/* Finds out where WAIT goes on.  A context that another thread runs cannot be iterated here. */
+static int
+find_engine (struct dill_thread *thread, struct dill_wait *wait)
+{
+  wait->engine = dill_engine_get (thread);
+  if (wait->engine == NULL)
+    return -1;
+
+  if (dill_engine_can_suspend (thread))
+    {
+      wait->coroutine = thread->current;
+      return 0;
+    }
+
+  wait->coroutine = NULL;
+  if (g_main_context_acquire (wait->engine->context))
+    return 0;
+
+  g_critical ("this thread cannot wait under a GMainContext that another one is running: push one of its own");
+  errno = ENOTSUP;
+  return -1;
+}
+
+static int
+begin (struct dill_wait *wait, const char *what)
+{
+  struct dill_thread *thread = dill_thread_get ();
+
+  if (thread == NULL || dill_wait_allowed () < 0 || find_engine (thread, wait) < 0)
+    return -1;
+
+  dill_list_init (&wait->queue);
+  dill_list_init (&wait->link);
+  wait->timer.pending = false;
+  wait->timer.deadline = -1;
+  wait->outcome = DILL_PENDING;
+  wait->resumed = false;
+  wait->retry = false;
+  wait->what = what;
+  return 0;
+}
+
+int
+dill_wait_begin (struct dill_wait *wait, const char *what, int64_t deadline)
+{
+  if (dill_wait_allowed () < 0)
+    return -1;
+
+  if (deadline >= 0 && (deadline == 0 || deadline <= dill_now ()))
+    {
+      errno = ETIMEDOUT;
+      return -1;
+    }
+
+  if (begin (wait, what) < 0)
+    return -1;
+
+  if (deadline > 0)
+    {
+      wait->timer.deadline = deadline;
+      dill_timer_add (&wait->engine->timers, &wait->timer);
+      dill_engine_kick (wait->engine);
+    }
+
+  return 0;
+}
+
+static void
+end (struct dill_wait *wait)
+{
+  dill_list_remove (&wait->queue);
+  dill_list_remove (&wait->link);
+  dill_timer_remove (&wait->engine->timers, &wait->timer);
+  if (wait->coroutine == NULL)
+    g_main_context_release (wait->engine->context);
+}
+
+void
+dill_wait_abandon (struct dill_wait *wait)
+{
+  end (wait);
+}
+
+enum dill_outcome
+dill_wait_block (struct dill_wait *wait)
+{
+  struct dill_thread *thread = wait->engine->thread;
+
+  if (wait->coroutine != NULL)
+    {
+      wait->coroutine->wait = wait;
+      while (!wait->resumed)
+        dill_scheduler_suspend (thread);
+      wait->coroutine->wait = NULL;
+    }
+  else
+    {
+      while (!wait->resumed)
+        g_main_context_iteration (wait->engine->context, TRUE);
+    }
+
+  end (wait);
+  return wait->outcome;
+}
+
+void
+dill_wait_wake (struct dill_wait *wait, enum dill_outcome outcome)
+{
+  struct dill_engine *engine = wait->engine;
+
+  if (wait->outcome != DILL_PENDING)
+    return;
+
+  wait->outcome = outcome;
+  dill_timer_remove (&engine->timers, &wait->timer);
+  dill_list_append (&engine->ready, &wait->link);
+  dill_engine_kick (engine);
+}
+
+void
+dill_wait_wake_all (struct dill_list *queue, enum dill_outcome outcome)
+{
+  for (struct dill_list *link = queue->next; link != queue; link = link->next)
+    dill_wait_wake (dill_wait_at (link), outcome);
+}
+
+void
+dill_wait_dismiss_all (struct dill_list *queue, enum dill_outcome outcome)
+{
+  struct dill_list *link;
+
+  while ((link = dill_list_take_first (queue)) != NULL)
+    dill_wait_wake (dill_wait_at (link), outcome);
+}
+
+void
+dill_wait_close_all (struct dill_list *queue)
+{
+  struct dill_list *link;
+
+  while ((link = dill_list_take_first (queue)) != NULL)
+    {
+      struct dill_wait *wait = dill_wait_at (link);
+
+      dill_wait_wake (wait, DILL_CLOSED);
+      wait->outcome = DILL_CLOSED;
+    }
+}
+
+int
+dill_wait_result (enum dill_outcome outcome)
+{
+  if (outcome == DILL_READY)
+    return 0;
+
+  errno = outcome == DILL_TIMED_OUT ? ETIMEDOUT : ECANCELED;
+  return -1;
+}
+
+void
+dill_wait_retry_in (struct dill_wait *wait, int milliseconds)
+{
+  int64_t moment = dill_now () + milliseconds;
+
+  if (wait->timer.pending && wait->timer.deadline <= moment)
+    return;
+
+  dill_timer_remove (&wait->engine->timers, &wait->timer);
+  wait->timer.deadline = moment;
+  wait->retry = true;
+  dill_timer_add (&wait->engine->timers, &wait->timer);
+  dill_engine_kick (wait->engine);
+}
+
+int
+dill_wait_yield (void)
+{
+  struct dill_wait wait;
+
+  if (begin (&wait, "yield") < 0)
+    return -1;
+
+  dill_wait_wake (&wait, DILL_READY);
+  return dill_wait_result (dill_wait_block (&wait));
+}
+
+bool
+dill_wait_is_due (void)
+{
+  struct dill_thread *thread = dill_thread_self;
+
+  if (thread == NULL || G_LIKELY (++thread->n_calls < CALLS_PER_LOOK))
+    return false;
+
+  thread->n_calls = 0;
+  return g_get_monotonic_time () - thread->slice_start > SLICE_MAX_US;
+}
+
+/* Makes the scheduler's loop return to the main context before it resumes anybody else. */
+static void
+end_round (struct dill_engine *engine)
+{
+  engine->quota = 0;
+  engine->thread->slice_start = g_get_monotonic_time ();
+}
+
+int
+dill_wait_fairly (int64_t deadline)
+{
+  struct dill_wait wait;
+
+  if (deadline == 0 || !dill_wait_is_due ())
+    return 0;
+
+  if (begin (&wait, "pause") < 0)
+    return -1;
+
+  end_round (wait.engine);
+  dill_wait_wake (&wait, DILL_READY);
+  return dill_wait_result (dill_wait_block (&wait));
+}
+
+enum dill_outcome
+dill_wait_pause (struct dill_list *queue, const char *what, int64_t deadline)
+{
+  struct dill_wait wait;
+
+  if (deadline >= 0 && deadline <= dill_now ())
+    return DILL_TIMED_OUT;
+
+  if (begin (&wait, what) < 0)
+    return DILL_PENDING;
+
+  /* In the queue, so that closing the object ends the pause; the timer is its turn. */
+  dill_list_append (queue, &wait.queue);
+  end_round (wait.engine);
+  dill_wait_retry_in (&wait, 0);
+  return dill_wait_block (&wait);
+}

@@ -1,0 +1,93 @@
+/* wait.h: one wait, whatever it is for.
+ *
+ * The record of a wait lives on the stack of the one who waits.  It stands in the queue of the object that is waited for.
+ * When somebody wakes it with an outcome, it joins the ready queue of its engine too, and is resumed in turn.  Should the
+ * object be closed before that, the outcome becomes DILL_CLOSED: the waiter must not touch the object.
+ *
+ * A coroutine that waits is suspended.  Elsewhere, on a thread's own stack or in a callback of a main loop that is nested
+ * in a coroutine, a wait iterates the main context until it is its turn.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "engine/engine.h"
+#include "engine/list.h"
+#include "engine/timer.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+enum dill_outcome
+{
+  DILL_PENDING,
+  DILL_READY,     /* what was waited for has happened, or should be tried again */
+  DILL_TIMED_OUT, /* the deadline was reached */
+  DILL_CANCELED,  /* the coroutine was cancelled */
+  DILL_CLOSED     /* the object was closed: do not touch it */
+};
+
+struct dill_wait
+{
+  struct dill_list queue; /* in the queue of the object, until it is resumed */
+  struct dill_list link;  /* in the engine's ready queue */
+  struct dill_timer timer;
+  struct dill_engine *engine;
+  struct dill_flow *coroutine; /* NULL: the main context is iterated */
+  enum dill_outcome outcome;
+  bool resumed;     /* its turn has come */
+  bool retry;       /* the timer is there to try again, not to give up */
+  const char *what; /* for debuggers: the operation */
+};
+
+/* 0, or -1 with errno ECANCELED if the running flow may not wait any more, or ENOMEM. */
+int dill_wait_allowed (void);
+
+/* Begins a wait of the running flow.  Returns 0, or -1 with errno ECANCELED, ENOMEM, ENOTSUP or ETIMEDOUT (at once, if
+ * DEADLINE is 0 or has passed).  Must be followed by dill_wait_block () or dill_wait_abandon (). */
+int dill_wait_begin (struct dill_wait *wait, const char *what, int64_t deadline);
+
+/* Waits until WAIT is woken, and says how. */
+enum dill_outcome dill_wait_block (struct dill_wait *wait);
+
+/* Ends a wait that was begun but not blocked in. */
+void dill_wait_abandon (struct dill_wait *wait);
+
+/* Wakes up a waiter; only the first outcome counts. */
+void dill_wait_wake (struct dill_wait *wait, enum dill_outcome outcome);
+
+/* Wakes all waiters in QUEUE, who stay in it until they run. */
+void dill_wait_wake_all (struct dill_list *queue, enum dill_outcome outcome);
+
+/* Wakes all waiters in QUEUE, who leave it at once: what becomes of the object is no matter to them. */
+void dill_wait_dismiss_all (struct dill_list *queue, enum dill_outcome outcome);
+
+/* The object of QUEUE goes away: whoever is in it learns that, even if he was woken before but has not run. */
+void dill_wait_close_all (struct dill_list *queue);
+
+/* The wait at a link of a queue. */
+static inline struct dill_wait *
+dill_wait_at (struct dill_list *link)
+{
+  return dill_container_of (link, struct dill_wait, queue);
+}
+
+/* Turns an outcome into a result: 0 for DILL_READY, otherwise -1 with errno. */
+int dill_wait_result (enum dill_outcome outcome);
+
+/* Makes WAIT end with DILL_READY after a pause of MILLISECONDS, unless its deadline comes first: for what the kernel
+ * offers no event for. */
+void dill_wait_retry_in (struct dill_wait *wait, int milliseconds);
+
+/* Lets everybody else go first.  Returns 0, or -1 with errno. */
+int dill_wait_yield (void);
+
+/* For operations that may succeed time after time without waiting: now and then lets everybody else go first.  DEADLINE
+ * is the operation's: with 0 this never waits.  Returns 0, or -1 with errno ECANCELED. */
+int dill_wait_fairly (int64_t deadline);
+
+/* Whether an operation that has not waited for long ought to pause now. */
+bool dill_wait_is_due (void);
+
+/* For the middle of an operation on an object: pauses like dill_wait_fairly () with WAIT in QUEUE meanwhile, so that
+ * closing the object ends it, and looks at the deadline. */
+enum dill_outcome dill_wait_pause (struct dill_list *queue, const char *what, int64_t deadline);

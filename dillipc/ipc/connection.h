@@ -1,0 +1,94 @@
+/* connection.h: one end of a connection.
+ *
+ * Bytes that were received before anybody asked for them stand in a buffer, which is there only while it holds some.  A
+ * descriptor that came with them belongs to the last byte of the buffer: the kernel ends what one recvmsg(2) returns
+ * after the bytes that a descriptor was sent with.  Nothing is received while the buffer holds a byte, so there is at
+ * most one descriptor.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "engine/buffer.h"
+#include "engine/thread.h"
+#include "engine/watch.h"
+#include "ipc/observer.h"
+#include "stream/iolist.h"
+#include <dillipc/dill-handle.h>
+#include <dillipc/dill-ipc.h>
+#include <dillipc/dill-stream.h>
+
+struct dill_connection
+{
+  struct dill_hvfs hvfs;
+  struct dill_bsock_vfs bsock;
+  struct dill_watch watch;
+  struct dill_list observers;
+  struct dill_buffer *buffer; /* what was read ahead, or NULL */
+  int descriptor;             /* received and not taken, or -1 */
+  int descriptor_error;       /* why the descriptor of the buffer's last byte is lost, or 0 */
+  bool in_done;               /* the stream has ended */
+  bool in_broken;             /* a receive failed halfway, or the connection is broken */
+  bool out_done;              /* dill_ipc_done () was called */
+  bool out_broken;
+  bool is_heap;
+};
+
+/* The connection behind H, or NULL with errno EBADF or ENOTSUP. */
+struct dill_connection *dill_connection_get (int h);
+
+/* Where a connection is built: in MEM at the next good alignment or, if that is NULL, on the heap. NULL with ENOMEM. */
+struct dill_connection *dill_connection_place (void *mem);
+
+/* dill_ipc_steal_fd () for connections. */
+int dill_connection_steal (int s);
+
+/* Undoes dill_connection_place (). */
+void dill_connection_unplace (struct dill_connection *connection, void *mem);
+
+/* Makes a connection of FD, and puts it behind the reserved number H. */
+void dill_connection_open (struct dill_connection *connection, int h, struct dill_engine *engine, int fd, bool is_heap);
+
+/* Makes a connection of FD from beginning to end.  Returns its handle, or -1 with errno, FD untouched. */
+int dill_connection_new (int fd, void *mem);
+
+/* receive.c: the byte stream's receiving half. */
+int dill_connection_brecvl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill_iolist *last,
+                            int64_t deadline);
+
+/* What became of an attempt to receive. */
+enum dill_attempt
+{
+  DILL_ATTEMPT_DONE,
+  DILL_ATTEMPT_AGAIN, /* nothing is there: wait */
+  DILL_ATTEMPT_FAILED /* errno is set, and the connection marked: EPIPE, ECONNRESET, … */
+};
+
+/* Receives once, into the list at CURSOR (NULL: only ahead of demand) and the rest into a buffer, which is empty before.
+ * NEEDS_BUFFER: fails with ENOMEM if there is no memory for one. */
+enum dill_attempt dill_connection_receive (struct dill_connection *connection, struct dill_iolist_cursor *cursor,
+                                           bool needs_buffer);
+
+/* Takes LENGTH bytes off the buffer.  A descriptor that belongs to the last one is closed. */
+void dill_connection_consume (struct dill_connection *connection, size_t length);
+
+/* Waits until it is worth a try to receive or send.  Returns 0, or -1 with errno.  With IS_CLOSED set, CONNECTION is gone
+ * and must not be touched. */
+int dill_connection_wait (struct dill_connection *connection, unsigned direction, const char *what, int64_t deadline,
+                          bool *is_closed);
+
+/* Lets others go first, if that is due.  As dill_connection_wait (). */
+int dill_connection_pause (struct dill_connection *connection, unsigned direction, const char *what, int64_t deadline,
+                           bool *is_closed);
+
+/* send.c: the byte stream's sending half. */
+int dill_connection_bsendl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill_iolist *last,
+                            int64_t deadline);
+
+/* Sends once, as much as the kernel takes; CONTROL may hold a message to go with the first byte. */
+enum dill_attempt dill_connection_send (struct dill_connection *connection, struct dill_iolist_cursor *cursor,
+                                        void *control, size_t control_length);
+
+/* Checks that a receive, or a send, may begin: 0, or -1 with errno EBUSY, ECONNRESET or EPIPE. */
+int dill_connection_may_receive (struct dill_connection *connection);
+int dill_connection_may_send (struct dill_connection *connection);

@@ -1,0 +1,335 @@
+/* receive.c: receiving bytes.
+ *
+ * One recvmsg(2) fills what was asked for, and a buffer behind it with what else is there: a message with a header costs
+ * one system call, not two.  The kernel is given room for one descriptor and no more (CMSG_LEN; CMSG_SPACE would let two
+ * in), so a peer cannot fill our table.
+ *
+ * That nothing is left is known from EAGAIN, and from a short read, except when the read may have been cut for another
+ * reason: by a descriptor, or by the end of the stream, which must be read to be learned.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "ipc/connection.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Bytes that are to be dropped go here when there is no memory for a buffer. */
+#define SCRATCH_SIZE 512
+
+/* Room for a control message with exactly one descriptor. */
+union control
+{
+  struct cmsghdr header;
+  char bytes[CMSG_SPACE (sizeof (int))];
+};
+
+/* One call of recvmsg (2): where the bytes go, and what else came. */
+struct reception
+{
+  struct iovec pieces[DILL_IOLIST_BATCH + 1];
+  int n_pieces;
+  size_t wanted; /* of the caller's list */
+  size_t room;   /* in all */
+  struct msghdr message;
+  union control control;
+};
+
+int
+dill_connection_may_receive (struct dill_connection *connection)
+{
+  if (dill_watch_is_busy (&connection->watch, DILL_IN))
+    errno = EBUSY;
+  else if (connection->in_broken)
+    errno = ECONNRESET;
+  else if (connection->in_done && connection->buffer == NULL)
+    errno = EPIPE;
+  else
+    return 0;
+
+  return -1;
+}
+
+void
+dill_connection_consume (struct dill_connection *connection, size_t length)
+{
+  struct dill_buffer *buffer = connection->buffer;
+
+  buffer->start += (uint32_t) length;
+  if (buffer->start < buffer->end)
+    return;
+
+  dill_buffer_give (&dill_thread_self->buffers, buffer);
+  connection->buffer = NULL;
+  connection->descriptor_error = 0;
+  if (connection->descriptor >= 0)
+    close (connection->descriptor);
+  connection->descriptor = -1;
+}
+
+/* Lays out where the bytes go: pieces of the list, and behind them BUFFER, or else SCRATCH if some are to be dropped. */
+static void
+lay_out (struct reception *reception, const struct dill_iolist_cursor *cursor, struct dill_buffer *buffer, char *scratch)
+{
+  size_t skip = 0;
+
+  reception->n_pieces = 0;
+  reception->wanted = 0;
+  if (cursor != NULL)
+    reception->n_pieces
+        = dill_iolist_batch (cursor, reception->pieces, DILL_IOLIST_BATCH, &reception->wanted, &skip);
+
+  reception->room = reception->wanted;
+  if (buffer != NULL)
+    {
+      reception->pieces[reception->n_pieces++] = (struct iovec){ buffer->bytes, sizeof buffer->bytes };
+      reception->room += sizeof buffer->bytes;
+    }
+  else if (skip > 0)
+    {
+      size_t length = skip < SCRATCH_SIZE ? skip : SCRATCH_SIZE;
+
+      reception->pieces[reception->n_pieces++] = (struct iovec){ scratch, length };
+      reception->wanted += length;
+      reception->room += length;
+    }
+}
+
+static ssize_t
+call_recvmsg (int fd, struct reception *reception)
+{
+  ssize_t n;
+
+  do
+    {
+      reception->message = (struct msghdr){
+        .msg_iov = reception->pieces,
+        .msg_iovlen = (size_t) reception->n_pieces,
+        .msg_control = &reception->control,
+        .msg_controllen = CMSG_LEN (sizeof (int)),
+      };
+      n = recvmsg (fd, &reception->message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    }
+  while (n < 0 && errno == EINTR);
+
+  return n;
+}
+
+/* Keeps the descriptor that came, or the reason why it did not. */
+static void
+keep_descriptor (struct dill_connection *connection, struct reception *reception)
+{
+  struct cmsghdr *header = CMSG_FIRSTHDR (&reception->message);
+
+  connection->descriptor_error = 0;
+  if (header != NULL && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS
+      && header->cmsg_len >= CMSG_LEN (sizeof (int)))
+    memcpy (&connection->descriptor, CMSG_DATA (header), sizeof (int));
+  else if (reception->message.msg_flags & MSG_CTRUNC)
+    connection->descriptor_error = EMFILE; /* the kernel found no free number for the first one */
+}
+
+static enum dill_attempt
+failed (struct dill_connection *connection)
+{
+  struct dill_watch *watch = &connection->watch;
+
+  if (errno == EAGAIN || errno == EWOULDBLOCK)
+    {
+      watch->ready &= (uint8_t) ~DILL_IN;
+      return DILL_ATTEMPT_AGAIN;
+    }
+
+  /* Want of memory passes; anything else says that the connection is broken. */
+  if (errno != ENOMEM && errno != ENOBUFS)
+    {
+      connection->in_broken = true;
+      errno = ECONNRESET;
+    }
+  return DILL_ATTEMPT_FAILED;
+}
+
+static enum dill_attempt
+ended (struct dill_connection *connection)
+{
+  connection->in_done = true;
+  errno = EPIPE;
+  return DILL_ATTEMPT_FAILED;
+}
+
+enum dill_attempt
+dill_connection_receive (struct dill_connection *connection, struct dill_iolist_cursor *cursor, bool needs_buffer)
+{
+  struct dill_buffer_pool *pool = &dill_thread_self->buffers;
+  struct dill_watch *watch = &connection->watch;
+  struct dill_buffer *buffer;
+  struct reception reception;
+  char scratch[SCRATCH_SIZE];
+  size_t ahead;
+  ssize_t n;
+
+  if (!(watch->ready & DILL_IN))
+    return DILL_ATTEMPT_AGAIN;
+
+  buffer = dill_buffer_take (pool);
+  if (buffer == NULL && needs_buffer)
+    {
+      errno = ENOMEM;
+      return DILL_ATTEMPT_FAILED;
+    }
+
+  lay_out (&reception, cursor, buffer, scratch);
+  n = call_recvmsg (watch->fd, &reception);
+  if (n <= 0)
+    {
+      if (buffer != NULL)
+        dill_buffer_give (pool, buffer);
+      return n == 0 ? ended (connection) : failed (connection);
+    }
+
+  if ((size_t) n < reception.room && reception.message.msg_controllen == 0
+      && !(reception.message.msg_flags & MSG_CTRUNC) && !(watch->ready & DILL_HUP))
+    watch->ready &= (uint8_t) ~DILL_IN;
+
+  ahead = (size_t) n > reception.wanted ? (size_t) n - reception.wanted : 0;
+  if (cursor != NULL)
+    dill_iolist_advance (cursor, (size_t) n - ahead);
+  keep_descriptor (connection, &reception);
+  if (buffer != NULL)
+    {
+      /* With nothing in it, this gives it back, and closes the descriptor of a byte that was taken. */
+      buffer->end = (uint32_t) ahead;
+      connection->buffer = buffer;
+      dill_connection_consume (connection, 0);
+    }
+  else if (connection->descriptor >= 0)
+    {
+      close (connection->descriptor);
+      connection->descriptor = -1;
+    }
+
+  return DILL_ATTEMPT_DONE;
+}
+
+int
+dill_connection_wait (struct dill_connection *connection, unsigned direction, const char *what, int64_t deadline,
+                      bool *is_closed)
+{
+  enum dill_outcome outcome = dill_watch_wait (&connection->watch, direction, what, deadline);
+
+  *is_closed = outcome == DILL_CLOSED;
+  return outcome == DILL_PENDING ? -1 : dill_wait_result (outcome);
+}
+
+int
+dill_connection_pause (struct dill_connection *connection, unsigned direction, const char *what, int64_t deadline,
+                       bool *is_closed)
+{
+  struct dill_list *queue = direction == DILL_IN ? &connection->watch.in : &connection->watch.out;
+  enum dill_outcome outcome;
+
+  *is_closed = false;
+  if (!dill_wait_is_due ())
+    return 0;
+
+  outcome = dill_wait_pause (queue, what, deadline);
+  *is_closed = outcome == DILL_CLOSED;
+  return outcome == DILL_PENDING ? -1 : dill_wait_result (outcome);
+}
+
+/* Takes what was read ahead. */
+static void
+take_buffered (struct dill_connection *connection, struct dill_iolist_cursor *cursor)
+{
+  struct dill_buffer *buffer = connection->buffer;
+
+  if (buffer != NULL)
+    dill_connection_consume (connection,
+                             dill_iolist_fill (cursor, buffer->bytes + buffer->start, buffer->end - buffer->start));
+}
+
+int
+dill_connection_brecvl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill_iolist *last,
+                        int64_t deadline)
+{
+  struct dill_connection *connection = dill_container_of (vfs, struct dill_connection, bsock);
+  struct dill_iolist_cursor cursor = { first, 0 };
+  bool is_closed = false;
+  int rc;
+
+  (void) last;
+  if (dill_wait_allowed () < 0 || dill_connection_may_receive (connection) < 0)
+    return -1;
+
+  for (;;)
+    {
+      take_buffered (connection, &cursor);
+      dill_iolist_advance (&cursor, 0);
+      if (cursor.item == NULL)
+        return 0;
+
+      switch (dill_connection_receive (connection, &cursor, false))
+        {
+        case DILL_ATTEMPT_FAILED:
+          if (errno != EPIPE)
+            connection->in_broken = true;
+          return -1;
+        case DILL_ATTEMPT_AGAIN:
+          rc = dill_connection_wait (connection, DILL_IN, "brecv", deadline, &is_closed);
+          break;
+        case DILL_ATTEMPT_DONE:
+        default:
+          rc = deadline == 0 ? 0 : dill_connection_pause (connection, DILL_IN, "brecv", deadline, &is_closed);
+          break;
+        }
+
+      if (rc < 0)
+        {
+          if (!is_closed)
+            connection->in_broken = true;
+          return -1;
+        }
+    }
+}
+
+ssize_t
+dill_brecv_some (int s, void *buf, size_t len, int64_t deadline)
+{
+  struct dill_iolist item = { .iol_base = buf, .iol_len = len };
+  struct dill_iolist_cursor cursor = { &item, 0 };
+  struct dill_connection *connection;
+  bool is_closed;
+
+  if (buf == NULL || len == 0 || len > SSIZE_MAX)
+    {
+      errno = EINVAL;
+      return -1;
+    }
+
+  if (dill_wait_allowed () < 0 || dill_wait_fairly (deadline) < 0 || (connection = dill_connection_get (s)) == NULL
+      || dill_connection_may_receive (connection) < 0)
+    return -1;
+
+  if (connection->buffer != NULL)
+    {
+      size_t there = connection->buffer->end - connection->buffer->start;
+
+      take_buffered (connection, &cursor);
+      return (ssize_t) (there < len ? there : len);
+    }
+
+  for (;;)
+    {
+      switch (dill_connection_receive (connection, &cursor, false))
+        {
+        case DILL_ATTEMPT_DONE:
+          return (ssize_t) (cursor.item == NULL ? len : cursor.offset);
+        case DILL_ATTEMPT_FAILED:
+          return -1;
+        case DILL_ATTEMPT_AGAIN:
+          if (dill_connection_wait (connection, DILL_IN, "brecv_some", deadline, &is_closed) < 0)
+            return -1;
+        }
+    }
+}

@@ -1,0 +1,72 @@
+/* libdill.h: source compatibility with libdill.  Its raw names can be kept away with DILL_DISABLE_RAW_NAMES.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef LIBDILL_H
+#define LIBDILL_H
+
+#include <dillipc/dill-coroutine.h>
+#include <dillipc/dill-handle.h>
+#include <dillipc/dill-ipc.h>
+#include <dillipc/dill-stream.h>
+#include <dillipc/dill-time.h>
+
+/* Programs for libdill rely on it for these. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#if !defined(DILL_DISABLE_RAW_NAMES)
+
+#define coroutine dill_coroutine
+#define go dill_go
+#define go_mem dill_go_mem
+#define bundle_storage dill_bundle_storage
+#define bundle dill_bundle
+#define bundle_mem dill_bundle_mem
+#define bundle_go dill_bundle_go
+#define bundle_go_mem dill_bundle_go_mem
+#define bundle_wait dill_bundle_wait
+#define yield dill_yield
+
+#define hclose dill_hclose
+#define hown dill_hown
+
+#define now dill_now
+#define msleep dill_msleep
+#define fdin dill_fdin
+#define fdout dill_fdout
+#define fdclean dill_fdclean
+
+#define iolist dill_iolist
+#define bsend dill_bsend
+#define brecv dill_brecv
+#define bsendl dill_bsendl
+#define brecvl dill_brecvl
+
+#define ipc_storage dill_ipc_storage
+#define ipc_listener_storage dill_ipc_listener_storage
+#define ipc_pair_storage dill_ipc_pair_storage
+#define IPC_SIZE DILL_IPC_SIZE
+#define IPC_LISTENER_SIZE DILL_IPC_LISTENER_SIZE
+#define IPC_PAIR_SIZE DILL_IPC_PAIR_SIZE
+#define ipc_listen dill_ipc_listen
+#define ipc_listen_mem dill_ipc_listen_mem
+#define ipc_accept dill_ipc_accept
+#define ipc_accept_mem dill_ipc_accept_mem
+#define ipc_connect dill_ipc_connect
+#define ipc_connect_mem dill_ipc_connect_mem
+#define ipc_pair dill_ipc_pair
+#define ipc_pair_mem dill_ipc_pair_mem
+#define ipc_fromfd dill_ipc_fromfd
+#define ipc_fromfd_mem dill_ipc_fromfd_mem
+#define ipc_listener_fromfd dill_ipc_listener_fromfd
+#define ipc_listener_fromfd_mem dill_ipc_listener_fromfd_mem
+#define ipc_done dill_ipc_done
+#define ipc_close dill_ipc_close
+#define ipc_sendfd dill_ipc_sendfd
+#define ipc_recvfd dill_ipc_recvfd
+
+#endif
+
+#endif

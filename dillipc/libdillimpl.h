@@ -1,0 +1,20 @@
+/* libdillimpl.h: source compatibility with libdill for programs with protocols of their own.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifndef LIBDILLIMPL_H
+#define LIBDILLIMPL_H
+
+#include <libdill.h>
+
+#if !defined(DILL_DISABLE_RAW_NAMES)
+
+#define hvfs dill_hvfs
+#define hmake dill_hmake
+#define hquery dill_hquery
+#define bsock_vfs dill_bsock_vfs
+#define bsock_type dill_bsock_type
+
+#endif
+
+#endif

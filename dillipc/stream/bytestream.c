@@ -1,0 +1,64 @@
+/* bytestream.c: sending and receiving bytes on any handle that is a byte stream.
+ *
+ * Lists are checked here, before the stream is touched, so that every stream sees good ones only.  Operations that never
+ * have to wait pause here now and then, so that a peer that sends or reads fast does not stop the main loop.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "engine/wait.h"
+#include "stream/iolist.h"
+#include <dillipc/dill-handle.h>
+#include <dillipc/dill-stream.h>
+#include <errno.h>
+
+static const int bsock_tag;
+const void *dill_bsock_type = &bsock_tag;
+
+int
+dill_bsendl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
+{
+  struct dill_bsock_vfs *vfs;
+  size_t total;
+
+  /* Not by cancellation either: a cancelled coroutine still has its one attempt to send. */
+  (void) dill_wait_fairly (deadline);
+
+  vfs = dill_hquery (s, dill_bsock_type);
+  if (vfs == NULL || dill_iolist_check (first, last, false, &total) < 0)
+    return -1;
+
+  return vfs->bsendl (vfs, first, last, deadline);
+}
+
+int
+dill_brecvl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
+{
+  struct dill_bsock_vfs *vfs;
+  size_t total;
+
+  /* Before the handle is looked at: it may be closed meanwhile. */
+  if (dill_wait_fairly (deadline) < 0)
+    return -1;
+
+  vfs = dill_hquery (s, dill_bsock_type);
+  if (vfs == NULL || dill_iolist_check (first, last, true, &total) < 0)
+    return -1;
+
+  return vfs->brecvl (vfs, first, last, deadline);
+}
+
+int
+dill_bsend (int s, const void *buf, size_t len, int64_t deadline)
+{
+  struct dill_iolist item = { .iol_base = (void *) buf, .iol_len = len };
+
+  return dill_bsendl (s, &item, &item, deadline);
+}
+
+int
+dill_brecv (int s, void *buf, size_t len, int64_t deadline)
+{
+  struct dill_iolist item = { .iol_base = buf, .iol_len = len };
+
+  return dill_brecvl (s, &item, &item, deadline);
+}

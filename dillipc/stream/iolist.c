@@ -1,0 +1,110 @@
+/* iolist.c: lists of buffers.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "stream/iolist.h"
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+static int
+invalid (void)
+{
+  errno = EINVAL;
+  return -1;
+}
+
+int
+dill_iolist_check (const struct dill_iolist *first, const struct dill_iolist *last, bool may_skip, size_t *total)
+{
+  /* Brent's way to notice a circle without marking items: a tortoise that is put to where the hare is after 1, 2, 4, …
+   * steps meets it again if and only if there is one. */
+  const struct dill_iolist *tortoise = first;
+  size_t steps = 0, limit = 1;
+
+  *total = 0;
+  if (first == NULL || last == NULL || last->iol_next != NULL)
+    return invalid ();
+
+  for (const struct dill_iolist *item = first; item != NULL; item = item->iol_next)
+    {
+      if (item->iol_rsvd != 0 || (item->iol_base == NULL && item->iol_len > 0 && !may_skip)
+          || item->iol_len > SSIZE_MAX - *total)
+        return invalid ();
+
+      *total += item->iol_len;
+      if (item->iol_next == NULL && item != last)
+        return invalid ();
+
+      if (item->iol_next == tortoise)
+        return invalid ();
+      if (++steps == limit)
+        {
+          tortoise = item;
+          limit *= 2;
+          steps = 0;
+        }
+    }
+
+  return 0;
+}
+
+int
+dill_iolist_batch (const struct dill_iolist_cursor *cursor, struct iovec *pieces, int n, size_t *length, size_t *skip)
+{
+  const struct dill_iolist *item = cursor->item;
+  size_t offset = cursor->offset;
+  int n_pieces = 0;
+
+  *length = 0;
+  *skip = 0;
+  for (; item != NULL && n_pieces < n; item = item->iol_next, offset = 0)
+    {
+      if (item->iol_len == offset)
+        continue;
+
+      if (item->iol_base == NULL)
+        {
+          if (n_pieces == 0)
+            *skip = item->iol_len - offset;
+          break;
+        }
+
+      pieces[n_pieces++] = (struct iovec){ (char *) item->iol_base + offset, item->iol_len - offset };
+      *length += item->iol_len - offset;
+    }
+
+  return n_pieces;
+}
+
+void
+dill_iolist_advance (struct dill_iolist_cursor *cursor, size_t length)
+{
+  while (cursor->item != NULL && length >= cursor->item->iol_len - cursor->offset)
+    {
+      length -= cursor->item->iol_len - cursor->offset;
+      cursor->item = cursor->item->iol_next;
+      cursor->offset = 0;
+    }
+
+  cursor->offset += length;
+}
+
+size_t
+dill_iolist_fill (struct dill_iolist_cursor *cursor, const void *bytes, size_t length)
+{
+  size_t done = 0;
+
+  while (cursor->item != NULL && done < length)
+    {
+      size_t room = cursor->item->iol_len - cursor->offset;
+      size_t n = room < length - done ? room : length - done;
+
+      if (cursor->item->iol_base != NULL && n > 0)
+        memcpy ((char *) cursor->item->iol_base + cursor->offset, (const char *) bytes + done, n);
+      dill_iolist_advance (cursor, n);
+      done += n;
+    }
+
+  return done;
+}

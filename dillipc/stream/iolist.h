@@ -1,0 +1,34 @@
+/* iolist.h: lists of buffers: checking one, and going along it in pieces that a system call takes.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <dillipc/dill-stream.h>
+#include <stdbool.h>
+#include <sys/uio.h>
+
+/* How many pieces go into one system call: few enough to stand on a small stack. */
+#define DILL_IOLIST_BATCH 16
+
+/* A place in a list. */
+struct dill_iolist_cursor
+{
+  const struct dill_iolist *item; /* NULL: at the end */
+  size_t offset;                  /* in ITEM */
+};
+
+/* Checks a list as dill_bsendl () and dill_brecvl () describe; with MAY_SKIP an item may have no buffer.  Returns 0 and
+ * the sum of the lengths, or -1 with errno EINVAL.  Writes nothing into the list. */
+int dill_iolist_check (const struct dill_iolist *first, const struct dill_iolist *last, bool may_skip, size_t *total);
+
+/* Describes what comes next at CURSOR, up to N pieces of it, all with buffers: an item without one ends the batch, unless
+ * it comes first, in which case SKIP is its length.  Returns the number of pieces and their length in LENGTH. */
+int dill_iolist_batch (const struct dill_iolist_cursor *cursor, struct iovec *pieces, int n, size_t *length,
+                       size_t *skip);
+
+/* Goes forward by LENGTH bytes. */
+void dill_iolist_advance (struct dill_iolist_cursor *cursor, size_t length);
+
+/* Copies up to LENGTH bytes into the list at CURSOR, which goes forward by as many.  Returns how many. */
+size_t dill_iolist_fill (struct dill_iolist_cursor *cursor, const void *bytes, size_t length);

@@ -1,0 +1,297 @@
+/* bundle.c: groups of coroutines that are waited for and cancelled as one.
+ *
+ * A bundle has a list of members, who leave it when they end, and a queue of those who wait until it is empty.  A
+ * coroutine that was started without a bundle has one of its own, inside its stack; that stack stays until the handle is
+ * closed.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "sync/bundle.h"
+#include "engine/wait.h"
+#include <errno.h>
+#include <stdlib.h>
+
+_Static_assert (sizeof (struct dill_bundle) + 15 <= sizeof (struct dill_bundle_storage), "storage is too small");
+
+/* What must be left of a stack of the caller's, beside the bookkeeping, to be worth starting on. */
+#define STACK_LEFT_MIN (DILL_CONTEXT_HEADROOM + 1024)
+
+static struct dill_engine *nowhere = NULL;
+
+static struct dill_bundle *
+bundle_of (struct dill_hvfs *vfs)
+{
+  return dill_container_of (vfs, struct dill_bundle, vfs);
+}
+
+static struct dill_member *
+member_of (struct dill_list *link)
+{
+  return dill_container_of (link, struct dill_member, link);
+}
+
+static void *
+bundle_query (struct dill_hvfs *vfs, const void *type)
+{
+  if (type == dill_engine_type)
+    return bundle_of (vfs)->engine != NULL ? &bundle_of (vfs)->engine : &nowhere;
+
+  errno = ENOTSUP;
+  return NULL;
+}
+
+static void
+bundle_close (struct dill_hvfs *vfs)
+{
+  struct dill_bundle *bundle = bundle_of (vfs);
+  struct dill_thread *thread = dill_thread_self;
+  bool is_inherited = bundle->engine != NULL && bundle->engine->is_inherited;
+
+  /* Before the members end: those who wait for that learn that it was not of itself. */
+  dill_wait_dismiss_all (&bundle->waiters, DILL_CLOSED);
+  while (!dill_list_is_empty (&bundle->members))
+    {
+      struct dill_member *member = member_of (bundle->members.next);
+
+      if (member->coroutine.engine->is_inherited)
+        {
+          is_inherited = true; /* the parent process will run it */
+          break;
+        }
+      dill_scheduler_cancel (thread, &member->coroutine);
+    }
+
+  if (bundle->is_heap)
+    {
+      free (bundle);
+    }
+  else if (bundle->engine != NULL && !is_inherited)
+    {
+      struct dill_member *member = dill_container_of (bundle, struct dill_member, own);
+
+      if (member->stack.slab != NULL)
+        dill_stack_pool_give (&thread->stacks, &member->stack);
+    }
+}
+
+static void
+bundle_init (struct dill_bundle *bundle)
+{
+  *bundle = (struct dill_bundle){ .vfs = { bundle_query, bundle_close } };
+  dill_list_init (&bundle->members);
+  dill_list_init (&bundle->waiters);
+}
+
+struct dill_bundle *
+dill_bundle_get (int h)
+{
+  struct dill_hvfs *vfs = dill_handle_get (h);
+
+  if (vfs == NULL)
+    return NULL;
+
+  if (vfs->query != bundle_query)
+    {
+      errno = ENOTSUP;
+      return NULL;
+    }
+
+  return bundle_of (vfs);
+}
+
+bool
+dill_bundle_is_beneath (struct dill_thread *thread, struct dill_hvfs *vfs)
+{
+  struct dill_flow *coroutine;
+
+  if (vfs->query != bundle_query)
+    return false;
+
+  for (coroutine = thread->current; coroutine != &thread->own; coroutine = coroutine->resumer)
+    if (dill_container_of (coroutine, struct dill_member, coroutine)->bundle == bundle_of (vfs))
+      return true;
+
+  return false;
+}
+
+static int
+make_bundle (struct dill_bundle *bundle)
+{
+  struct dill_thread *thread = dill_thread_get ();
+  int h;
+
+  if (thread == NULL || dill_wait_allowed () < 0 || (h = dill_handle_reserve (thread)) < 0)
+    return -1;
+
+  dill_handle_set (h, &bundle->vfs);
+  return h;
+}
+
+int
+dill_bundle (void)
+{
+  struct dill_bundle *bundle = malloc (sizeof *bundle);
+  int h;
+
+  if (bundle == NULL)
+    {
+      errno = ENOMEM;
+      return -1;
+    }
+
+  bundle_init (bundle);
+  bundle->is_heap = true;
+  h = make_bundle (bundle);
+  if (h < 0)
+    free (bundle);
+  return h;
+}
+
+int
+dill_bundle_mem (void *mem)
+{
+  struct dill_bundle *bundle = (struct dill_bundle *) (((uintptr_t) mem + 15) & ~(uintptr_t) 15);
+
+  if (mem == NULL)
+    {
+      errno = EINVAL;
+      return -1;
+    }
+
+  if (dill_wait_allowed () < 0)
+    return -1;
+
+  bundle_init (bundle);
+  return make_bundle (bundle);
+}
+
+int
+dill_bundle_wait (int h, int64_t deadline)
+{
+  struct dill_bundle *bundle = dill_bundle_get (h);
+  struct dill_wait wait;
+
+  if (bundle == NULL || dill_wait_allowed () < 0)
+    return -1;
+
+  if (dill_list_is_empty (&bundle->members))
+    return 0;
+
+  if (dill_wait_begin (&wait, "bundle_wait", deadline) < 0)
+    return -1;
+
+  dill_list_append (&bundle->waiters, &wait.queue);
+  return dill_wait_result (dill_wait_block (&wait));
+}
+
+static void
+leave_bundle (struct dill_member *member)
+{
+  struct dill_bundle *bundle = member->bundle;
+
+  dill_list_remove (&member->link);
+  member->bundle = NULL;
+  if (dill_list_is_empty (&bundle->members))
+    dill_wait_dismiss_all (&bundle->waiters, DILL_READY);
+}
+
+/* Its stack vanishes: at once, or when the handle of its own bundle is closed. */
+static void
+member_abandon (struct dill_flow *coroutine)
+{
+  struct dill_member *member = dill_container_of (coroutine, struct dill_member, coroutine);
+  bool is_own = member->bundle == &member->own;
+
+  dill_context_clear (&coroutine->context);
+  leave_bundle (member);
+  if (!is_own && member->stack.slab != NULL)
+    dill_stack_pool_give (&dill_thread_self->stacks, &member->stack);
+}
+
+/* Finds the memory of a new member: a stack from the pool, or the caller's. */
+static struct dill_member *
+place_member (struct dill_thread *thread, const struct dill_go_site *site, void *mem, size_t len)
+{
+  struct dill_stack stack = { .base = mem, .size = len };
+  struct dill_member *member;
+
+  if (site->flags & DILL_GO_OWN_STACK)
+    {
+      dill_scheduler_reap (thread);
+      if (dill_stack_pool_take (&thread->stacks, &stack) < 0)
+        return NULL;
+    }
+  else if (mem == NULL)
+    {
+      errno = EINVAL;
+      return NULL;
+    }
+  else if (len < sizeof *member + 16 + STACK_LEFT_MIN)
+    {
+      errno = ENOMEM;
+      return NULL;
+    }
+
+  member = (struct dill_member *) (((uintptr_t) stack.base + stack.size - sizeof *member) & ~(uintptr_t) 15);
+  member->stack = stack;
+  return member;
+}
+
+size_t
+dill_member_stack_size (const struct dill_member *member)
+{
+  return (size_t) ((const char *) member - (const char *) member->stack.base);
+}
+
+struct dill_member *
+dill_member_new (struct dill_thread *thread, const struct dill_go_site *site, int bundle_handle, void *mem, size_t len,
+                 int *handle)
+{
+  bool is_own = site->flags & DILL_GO_OWN_BUNDLE;
+  struct dill_bundle *bundle = NULL;
+  struct dill_engine *engine;
+  struct dill_member *member;
+  int h = 0;
+
+  if (dill_wait_allowed () < 0 || (!is_own && (bundle = dill_bundle_get (bundle_handle)) == NULL)
+      || (engine = dill_engine_get (thread)) == NULL || (is_own && (h = dill_handle_reserve (thread)) < 0))
+    return NULL;
+
+  member = place_member (thread, site, mem, len);
+  if (member == NULL)
+    {
+      if (is_own)
+        {
+          int saved_errno = errno;
+
+          dill_handle_take (h);
+          errno = saved_errno;
+        }
+      return NULL;
+    }
+
+  if (is_own)
+    {
+      bundle = &member->own;
+      bundle_init (bundle);
+      bundle->engine = engine;
+      dill_handle_set (h, &bundle->vfs);
+    }
+
+  member->bundle = bundle;
+  dill_list_append (&bundle->members, &member->link);
+  dill_flow_init (&member->coroutine, engine, site, member_abandon);
+  *handle = h;
+  return member;
+}
+
+void
+dill_member_exit (struct dill_thread *thread)
+{
+  struct dill_member *member = dill_container_of (thread->current, struct dill_member, coroutine);
+  bool stays = member->bundle == &member->own || member->stack.slab == NULL;
+  struct dill_stack stack = member->stack;
+
+  leave_bundle (member);
+  dill_scheduler_exit (thread, stays ? NULL : &stack);
+}

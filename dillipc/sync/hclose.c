@@ -1,0 +1,35 @@
+/* hclose.c: closing any handle.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "sync/bundle.h"
+#include <errno.h>
+
+int
+dill_hclose (int h)
+{
+  struct dill_thread *thread = dill_thread_get ();
+  struct dill_flow *self;
+  struct dill_hvfs *vfs;
+
+  if (thread == NULL)
+    return -1;
+
+  vfs = dill_handle_get (h);
+  if (vfs != NULL && dill_bundle_is_beneath (thread, vfs))
+    {
+      errno = EDEADLK;
+      return -1;
+    }
+
+  /* An inherited number cannot be looked up, but can be closed. */
+  vfs = dill_handle_take (h);
+  if (vfs == NULL)
+    return -1;
+
+  self = thread->current;
+  self->n_closing++;
+  vfs->close (vfs);
+  self->n_closing--;
+  return 0;
+}
