@@ -1,0 +1,390 @@
+/* test-place-steps.c: a process that starts to listen may be killed, stopped or overtaken at any of its system calls.
+ *
+ * However it ends, the path is never taken from a live listener, never missing while a stale file is replaced, open to
+ * nobody too early, and at most one temporary name is left, which the next to listen there removes.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "address-utils.h"
+#include "syscall-utils.h"
+
+#include "ipc/stale.h"
+#include <dillipc/dill-ipc.h>
+#include <string.h>
+
+/* More than a listen has. */
+#define STEPS_MAX 200
+
+/* A path to listen at, in a directory that holds nothing else. */
+typedef struct
+{
+  const char *path;
+  unsigned flags;
+  guint mode;
+} Start;
+
+/* Listens, and makes sure that it is reached.  Returns errno. */
+static int
+start (gpointer data)
+{
+  const Start *request = data;
+  struct dill_socket_file file;
+  int client;
+  int fd;
+
+  use_own_context ();
+  umask (0);
+  fd = dill_address_listen (request->path, 1, request->flags, request->mode, &file);
+  if (fd < 0)
+    return errno;
+
+  client = new_socket ();
+  g_assert_no_errno (dill_address_connect (client, request->path, 0));
+  close (test_assert_ok (accept (fd, NULL, NULL)));
+  return 0;
+}
+
+static void
+make_stale (const char *path)
+{
+  struct dill_socket_file file;
+  int fd = test_assert_ok (dill_address_listen (path, 1, 0, 0, &file));
+
+  dill_socket_file_release (&file, true);
+  close (fd);
+}
+
+/* What must not be decided while a file is new is decided at once when it is not: no child has to wait. */
+static void
+wait_until_old (const char *path)
+{
+  struct stat status;
+
+  while (dill_stale_examine (AT_FDCWD, path, &status) == DILL_OCCUPANCY_FRESH)
+    g_usleep (1000);
+}
+
+/* The three ways to the place, each in a directory of its own: directly, by a rename to a free name, by an exchange with
+ * a stale file. */
+typedef enum
+{
+  WAY_DIRECT,
+  WAY_RENAME,
+  WAY_EXCHANGE,
+  N_WAYS
+} Way;
+
+static const unsigned way_flags[N_WAYS] = {
+  [WAY_DIRECT] = DILL_IPC_LISTEN_REPLACE_STALE,
+  [WAY_RENAME] = 0,
+  [WAY_EXCHANGE] = DILL_IPC_LISTEN_REPLACE_STALE,
+};
+
+static char *
+make_place (TestDir *test, Way way, int n)
+{
+  g_autofree char *dir = g_strdup_printf ("%s/%d-%d", test->dir, way, n);
+  char *path;
+
+  g_assert_no_errno (mkdir (dir, 0755));
+  path = make_path (dir, strlen (dir) + (way == WAY_RENAME ? 201 : 7), way == WAY_RENAME ? 200 : 6);
+  if (way == WAY_EXCHANGE)
+    make_stale (path);
+  return path;
+}
+
+/* Listens at PATH over whatever the dead have left there. */
+static void
+start_after (const char *path)
+{
+  struct dill_socket_file file;
+  int client = new_socket ();
+  int fd = test_assert_ok (dill_address_listen (path, 1, DILL_IPC_LISTEN_REPLACE_STALE, 0, &file));
+
+  g_assert_no_errno (dill_address_connect (client, path, 0));
+  g_assert_cmpuint (count_siblings (path), ==, 1);
+  dill_socket_file_release (&file, false);
+  g_assert_cmpuint (count_siblings (path), ==, 0);
+  close (client);
+  close (fd);
+}
+
+static void
+test_killed (TestDir *test, gconstpointer data)
+{
+  Way way = GPOINTER_TO_INT (data);
+  char *paths[STEPS_MAX];
+  int n_steps;
+
+  for (int i = 0; i < STEPS_MAX; i++)
+    paths[i] = make_place (test, way, i);
+  wait_until_old (paths[STEPS_MAX - 1]);
+
+  for (n_steps = 0; n_steps < STEPS_MAX; n_steps++)
+    {
+      Start request = { paths[n_steps], way_flags[way], 0 };
+      pid_t pid = trace_start (start, &request);
+      struct stat stat_buf;
+      int status = -1;
+      guint n_files;
+
+      if (pid < 0)
+        {
+          g_test_skip ("ptrace is not permitted here");
+          break;
+        }
+
+      for (int i = 0; i <= n_steps && trace_step (pid, &status); i++)
+        continue;
+      if (status >= 0)
+        {
+          g_assert_cmpint (status, ==, 0);
+          break; /* it has no more steps */
+        }
+      trace_kill (pid);
+
+      n_files = count_siblings (request.path);
+      g_assert_cmpuint (n_files, <=, way == WAY_EXCHANGE ? 2 : 1);
+      if (way == WAY_EXCHANGE)
+        g_assert_no_errno (lstat (request.path, &stat_buf));
+    }
+  g_assert_cmpint (n_steps, <, STEPS_MAX);
+  g_test_message ("%d steps", n_steps);
+
+  /* After all, so that the new files have grown old meanwhile. */
+  for (int i = 0; i < n_steps; i++)
+    start_after (paths[i]);
+  for (int i = 0; i < STEPS_MAX; i++)
+    g_free (paths[i]);
+}
+
+/* What is to be seen at each step of a listen with a MODE that the socket would not have by itself. */
+static void
+look (const char *path, mode_t mode, const struct stat *stale)
+{
+  int client = new_socket ();
+  struct stat status;
+  int result;
+
+  if (lstat (path, &status) < 0)
+    {
+      g_assert_cmpint (errno, ==, ENOENT);
+      g_assert_null (stale); /* it never is missing */
+    }
+  else if (stale == NULL || !dill_stale_same_file (&status, stale))
+    {
+      g_assert_true (S_ISSOCK (status.st_mode));
+      g_assert_cmpint (status.st_mode & 0777 & ~mode, ==, 0);
+
+      result = dill_address_connect (client, path, 0);
+      if (result < 0)
+        g_assert_cmpint (errno, ==, ECONNREFUSED);
+      if (result == 0 || stale != NULL) /* what replaces a file listens when it gets there */
+        {
+          g_assert_cmpint (result, ==, 0);
+          g_assert_cmpint (status.st_mode & 0777, ==, mode);
+        }
+    }
+
+  close (client);
+}
+
+/* A listener with bits that the umask takes away. */
+static int
+listen_with_mask (gpointer data)
+{
+  const Start *request = data;
+  struct dill_socket_file file;
+
+  umask (request->mode & 077);
+  return dill_address_listen (request->path, 1000, request->flags, request->mode, &file) < 0 ? errno : 0;
+}
+
+static void
+test_watched (TestDir *test, gconstpointer data)
+{
+  static const guint modes[] = { 0600, 0606, 0640, 0777 };
+  Way way = GPOINTER_TO_INT (data);
+
+  for (guint i = 0; i < G_N_ELEMENTS (modes); i++)
+    {
+      g_autofree char *path = make_place (test, way, i);
+      Start request = { path, way_flags[way], modes[i] };
+      struct stat stale;
+      int status;
+      pid_t pid;
+
+      wait_until_old (path);
+      if (way == WAY_EXCHANGE)
+        g_assert_no_errno (lstat (path, &stale));
+
+      pid = trace_start (listen_with_mask, &request);
+      if (pid < 0)
+        {
+          g_test_skip ("ptrace is not permitted here");
+          return;
+        }
+      while (trace_step (pid, &status))
+        look (path, modes[i], way == WAY_EXCHANGE ? &stale : NULL);
+      g_assert_cmpint (status, ==, 0);
+    }
+}
+
+/* While one is stopped on its way, others neither take its place nor its temporary name. */
+static void
+test_stopped (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  static const long calls[] = { SYS_bind, SYS_listen, SYS_renameat2 };
+  char *paths[N_WAYS][G_N_ELEMENTS (calls)];
+  Start requests[N_WAYS][G_N_ELEMENTS (calls)];
+  pid_t stopped[N_WAYS][G_N_ELEMENTS (calls)];
+  pid_t others[N_WAYS][G_N_ELEMENTS (calls)];
+  int status;
+
+  /* All at once, since those who meet the lock wait for a second. */
+  for (Way way = 0; way < N_WAYS; way++)
+    for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+      {
+        paths[way][i] = make_place (test, way, i);
+        requests[way][i] = (Start) { paths[way][i], way_flags[way], 0 };
+        wait_until_old (paths[way][i]);
+        stopped[way][i] = trace_start (start, &requests[way][i]);
+        if (stopped[way][i] < 0)
+          {
+            g_test_skip ("ptrace is not permitted here");
+            return;
+          }
+
+        if (way == WAY_DIRECT && calls[i] == SYS_renameat2) /* has none: after its listen () then */
+          g_assert_true (trace_until (stopped[way][i], SYS_listen, &status) && trace_step (stopped[way][i], &status));
+        else
+          g_assert_true (trace_until (stopped[way][i], calls[i], &status));
+        if (way == WAY_EXCHANGE && calls[i] == SYS_bind) /* the first is for the place itself */
+          g_assert_true (trace_step (stopped[way][i], &status) && trace_until (stopped[way][i], SYS_bind, &status));
+        others[way][i] = test_child_start (start, &requests[way][i]);
+      }
+
+  for (Way way = 0; way < N_WAYS; way++)
+    for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+      {
+        /* Nothing keeps a listener without the flag from a free name. */
+        int expected = way == WAY_RENAME ? 0 : EADDRINUSE;
+
+        g_assert_cmpint (test_child_wait (others[way][i]), ==, expected);
+        g_assert_cmpint (trace_finish (stopped[way][i]), ==, expected == 0 ? EADDRINUSE : 0);
+        g_assert_cmpuint (count_siblings (paths[way][i]), ==, 1);
+        g_free (paths[way][i]);
+      }
+}
+
+/* A starter on its way by WAY that is stopped where it is about to move its file into place. */
+static pid_t
+stop_before_move (Start *request)
+{
+  pid_t pid = trace_start (start, request);
+  int status;
+
+  if (pid < 0)
+    g_test_skip ("ptrace is not permitted here");
+  else
+    g_assert_true (trace_until (pid, SYS_renameat2, &status));
+  return pid;
+}
+
+/* Somebody who does not know of the lock puts a live socket in the stale one's place, at the last moment. */
+static void
+test_overtaken (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *path = make_place (test, WAY_EXCHANGE, 0);
+  Start request = { path, DILL_IPC_LISTEN_REPLACE_STALE, 0 };
+  struct dill_socket_file file;
+  struct stat status;
+  pid_t pid;
+  int fd;
+
+  wait_until_old (path);
+  pid = stop_before_move (&request);
+  if (pid < 0)
+    return;
+
+  g_assert_no_errno (unlink (path));
+  fd = test_assert_ok (dill_address_listen (path, 1, 0, 0, &file));
+  g_assert_cmpint (trace_finish (pid), ==, EADDRINUSE);
+  g_assert_no_errno (lstat (path, &status));
+  g_assert_cmpuint (status.st_ino, ==, file.inode);
+  g_assert_cmpuint (count_siblings (path), ==, 1);
+
+  dill_socket_file_release (&file, false);
+  close (fd);
+}
+
+/* The stale file goes away at the last moment. */
+static void
+test_vanished (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *path = make_place (test, WAY_EXCHANGE, 0);
+  Start request = { path, DILL_IPC_LISTEN_REPLACE_STALE, 0 };
+  pid_t pid;
+
+  wait_until_old (path);
+  pid = stop_before_move (&request);
+  if (pid < 0)
+    return;
+
+  g_assert_no_errno (unlink (path));
+  g_assert_cmpint (trace_finish (pid), ==, 0);
+  g_assert_cmpuint (count_siblings (path), ==, 1);
+}
+
+/* A temporary name is taken for a dead one's, as it can be in the middle of bind (). */
+static void
+test_robbed (TestDir *test, gconstpointer data)
+{
+  Way way = GPOINTER_TO_INT (data);
+  g_autofree char *path = make_place (test, way, 0);
+  g_autofree char *parent = g_path_get_dirname (path);
+  Start request = { path, way_flags[way], 0 };
+  guint n_robberies = 0;
+  struct dirent *entry;
+  pid_t pid;
+  DIR *dir;
+
+  wait_until_old (path);
+  pid = stop_before_move (&request);
+  if (pid < 0)
+    return;
+
+  dir = opendir (parent);
+  g_assert_nonnull (dir);
+  while ((entry = readdir (dir)) != NULL)
+    if (g_str_has_prefix (entry->d_name, ".dillipc-"))
+      {
+        g_assert_no_errno (unlinkat (dirfd (dir), entry->d_name, 0));
+        n_robberies++;
+      }
+  closedir (dir);
+
+  g_assert_cmpuint (n_robberies, ==, 1);
+  g_assert_cmpint (trace_finish (pid), ==, 0);
+  g_assert_cmpuint (count_siblings (path), ==, 1);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  test_add_data ("/place/killed/direct", GINT_TO_POINTER (WAY_DIRECT), test_killed);
+  test_add_data ("/place/killed/rename", GINT_TO_POINTER (WAY_RENAME), test_killed);
+  test_add_data ("/place/killed/exchange", GINT_TO_POINTER (WAY_EXCHANGE), test_killed);
+  test_add_data ("/place/watched/direct", GINT_TO_POINTER (WAY_DIRECT), test_watched);
+  test_add_data ("/place/watched/rename", GINT_TO_POINTER (WAY_RENAME), test_watched);
+  test_add_data ("/place/watched/exchange", GINT_TO_POINTER (WAY_EXCHANGE), test_watched);
+  test_add ("/place/stopped", test_stopped);
+  test_add ("/place/overtaken", test_overtaken);
+  test_add ("/place/vanished", test_vanished);
+  test_add_data ("/place/robbed/rename", GINT_TO_POINTER (WAY_RENAME), test_robbed);
+  test_add_data ("/place/robbed/exchange", GINT_TO_POINTER (WAY_EXCHANGE), test_robbed);
+
+  return g_test_run ();
+}

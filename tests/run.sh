@@ -1,0 +1,179 @@
+#!/bin/sh
+# Installs what is missing, builds the library in several ways, and runs the tests in each.
+#
+# usage: run.sh [--quick] [STAGE...]
+#
+#   gcc         the default build, with packaging and documentation, and once more by gtester
+#   clang       the same by clang
+#   poller      with GLib's own polling instead of epoll
+#   sanitizers  with AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
+#   ucontext    without assembly, as far as the tests can do without dill_go ()
+#
+# All of them run by default, and the first alone with --quick.  Warnings are errors.  The builds are kept under
+# $BUILD_ROOT (./build).  The last line says "N passed, N failed", over test cases and all stages.
+#
+# SPDX-License-Identifier: LGPL-2.1-or-later
+set -eu
+
+cd "$(dirname "$0")/.."
+source_dir=$PWD
+build_root=${BUILD_ROOT:-$source_dir/build}
+all_stages='gcc clang poller sanitizers ucontext'
+
+# What programs print is compared, and read as UTF-8.
+export LC_ALL=C.UTF-8
+unset LANGUAGE
+
+usage ()
+{
+  sed -n '/^# usage/,/^# SPDX/ { /SPDX/d; s/^# \{0,1\}//p; }' "$0"
+}
+
+now ()
+{
+  date +%s
+}
+
+# Runs a command with its output in LOG, which is shown only when the command fails.
+quietly ()
+{
+  log=$1
+  shift
+  if "$@" >"$log" 2>&1 </dev/null
+  then
+    return 0
+  fi
+  sed 's/^/    | /' "$log"
+  return 1
+}
+
+record ()
+{
+  echo "$1 $2" >>"$totals"
+}
+
+# configure DIR COMPILER OPTION...
+configure ()
+{
+  dir=$1
+  compiler=$2
+  shift 2
+  case $compiler in
+    clang) set -- env CC=clang CXX=clang++ meson setup "$@" ;;
+    *) set -- env CC=gcc CXX=g++ meson setup "$@" ;;
+  esac
+  [ ! -f "$dir/build.ninja" ] || set -- "$@" --reconfigure
+  quietly "$build_root/setup.log" "$@" -Dwerror=true "$dir" "$source_dir"
+}
+
+# Builds NAME in a folder of its own, and runs the tests.  build_and_test NAME COMPILER "TEST OPTIONS" OPTION...
+build_and_test ()
+{
+  name=$1
+  compiler=$2
+  test_options=$3
+  shift 3
+  dir=$build_root/$name
+  started=$(now)
+
+  echo "== $name: $compiler $*"
+  if ! configure "$dir" "$compiler" "$@" || ! quietly "$build_root/build.log" ninja -C "$dir"
+  then
+    echo "    FAILED: it does not build"
+    record 0 1
+    return 0
+  fi
+  echo "    built in $(($(now) - started)) s"
+
+  # Meson fails when a test does; the log says more.
+  started=$(now)
+  rm -f "$dir/meson-logs/testlog.json"
+  # shellcheck disable=SC2086  # a list of words
+  meson test -C "$dir" --no-rebuild $test_options >"$build_root/test.log" 2>&1 </dev/null || true
+  if [ -s "$dir/meson-logs/testlog.json" ]
+  then
+    python3 tests/tools/count-tap.py "$dir/meson-logs/testlog.json" "$totals" || true
+  else
+    sed 's/^/    | /' "$build_root/test.log"
+    echo "    FAILED: no test was run"
+    record 0 1
+  fi
+  echo "    tested in $(($(now) - started)) s"
+}
+
+# The programs of a build are GLib tests as any, without Meson.
+run_gtester ()
+{
+  programs=$(find "$build_root/gcc/tests" -maxdepth 1 -type f -name 'test-*' -perm -100 | sort)
+  started=$(now)
+  # shellcheck disable=SC2086  # a list of paths
+  if [ -n "$programs" ] && quietly "$build_root/gtester.log" timeout 300 \
+    env G_TEST_SRCDIR="$source_dir/tests" G_TEST_BUILDDIR="$build_root/gcc/tests" gtester -k $programs
+  then
+    echo "    gtester runs them too, in $(($(now) - started)) s"
+    record 1 0
+  else
+    echo "    FAILED: gtester"
+    record 0 1
+  fi
+}
+
+run_stage ()
+{
+  case $1 in
+    gcc)
+      build_and_test gcc gcc ''
+      run_gtester
+      ;;
+    clang)
+      build_and_test clang clang ''
+      ;;
+    poller)
+      build_and_test poller gcc '--no-suite packaging' -Dpoller=glib
+      ;;
+    sanitizers)
+      (
+        export ASAN_OPTIONS=detect_stack_use_after_return=0
+        export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+        build_and_test sanitizers gcc '--timeout-multiplier 3' -Db_sanitize=address,undefined
+      )
+      ;;
+    ucontext)
+      build_and_test ucontext gcc '--suite coroutine' -Dcontext=ucontext -Dexamples=false -Ddocs=disabled
+      ;;
+  esac
+}
+
+stages=
+for argument in "$@"
+do
+  case " $all_stages " in
+    *" $argument "*) stages="$stages $argument" ;;
+    *)
+      case $argument in
+        --quick) stages="$stages gcc" ;;
+        --help)
+          usage
+          exit 0
+          ;;
+        *)
+          usage >&2
+          exit 2
+          ;;
+      esac
+      ;;
+  esac
+done
+
+sh tests/tools/install-missing.sh test
+mkdir -p "$build_root"
+totals=$build_root/totals
+: >"$totals"
+
+for stage in ${stages:-$all_stages}
+do
+  run_stage "$stage"
+done
+
+awk '{ passed += $1; failed += $2 }
+     END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 || passed == 0 }' "$totals"

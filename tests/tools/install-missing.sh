@@ -1,0 +1,114 @@
+#!/bin/sh
+# Installs the packages that building (and testing) needs and that are missing.
+#
+# usage: install-missing.sh build|test
+#
+# On Debian and its kin by apt-get, as root or through sudo.  For other distributions it names the packages to the best of
+# its knowledge, untested, and stops.  Says what it does, and nothing when all is there.
+#
+# SPDX-License-Identifier: LGPL-2.1-or-later
+set -eu
+
+# Who needs it, how to tell that it is there, and the packages of Debian, Fedora, Arch Linux and openSUSE that have it.
+table='
+build command:gcc gcc gcc gcc gcc
+build header:stdio.h libc6-dev glibc-devel glibc glibc-devel
+build command:meson meson meson meson meson
+build command:ninja ninja-build ninja-build ninja ninja
+build command:pkg-config pkg-config pkgconf-pkg-config pkgconf pkgconf-pkg-config
+build module:gio-unix-2.0 libglib2.0-dev glib2-devel glib2 glib2-devel
+build command:glib-compile-resources libglib2.0-dev-bin glib2-devel glib2-devel glib2-devel
+build command:msgfmt gettext gettext gettext gettext-tools
+build command:python3 python3 python3 python python3
+build command:rst2man python3-docutils python3-docutils python-docutils python3-docutils
+test command:clang clang clang clang clang
+test command:g++ g++ gcc-c++ gcc gcc-c++
+test command:gtester libglib2.0-dev-bin glib2-devel glib2-devel glib2-devel
+test command:gdb gdb gdb gdb gdb
+test command:strace strace strace strace strace
+test command:valgrind valgrind valgrind valgrind valgrind
+test header:valgrind/valgrind.h valgrind valgrind-devel valgrind valgrind-devel
+test command:nm binutils binutils binutils binutils
+test command:systemd-socket-activate systemd systemd systemd systemd
+'
+
+is_there ()
+{
+  case $1 in
+    command:*) command -v "${1#*:}" >/dev/null 2>&1 ;;
+    header:*) echo "#include <${1#*:}>" | gcc -E - >/dev/null 2>&1 ;;
+    module:*) pkg-config --exists "${1#*:} >= 2.66" 2>/dev/null ;;
+  esac
+}
+
+# The packages that are missing, for the column of one distribution.
+missing_packages ()
+{
+  # shellcheck disable=SC2034  # the one that $1 names is used
+  echo "$table" | while read -r purpose check debian fedora arch suse
+  do
+    case $purpose in
+      build) ;;
+      test) [ "$wanted" = test ] || continue ;;
+      *) continue ;;
+    esac
+    if ! is_there "$check"
+    then
+      eval "echo \"\$$1\""
+    fi
+  done | sort -u | tr '\n' ' '
+}
+
+stop ()
+{
+  echo "$0: $*" >&2
+  exit 1
+}
+
+install_by_apt ()
+{
+  as_root=
+  if [ "$(id -u)" -ne 0 ]
+  then
+    command -v sudo >/dev/null 2>&1 || stop "this needs root (there is no sudo): apt-get install $packages"
+    as_root='sudo'
+  fi
+
+  echo "Installing: $packages"
+  $as_root apt-get -q update </dev/null || echo "$0: apt-get update failed; trying with the lists that are there" >&2
+  # shellcheck disable=SC2086  # a list of words
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $packages </dev/null \
+    || stop "apt-get could not install: $packages"
+}
+
+wanted=${1:-}
+case $wanted in
+  build | test) ;;
+  *) stop "usage: $0 build|test" ;;
+esac
+
+if command -v apt-get >/dev/null 2>&1
+then
+  packages=$(missing_packages debian)
+  if [ -n "$packages" ]
+  then
+    install_by_apt
+    packages=$(missing_packages debian)
+    [ -z "$packages" ] || stop "still missing, though installed: what the packages $packages should have brought"
+  fi
+  exit 0
+fi
+
+for distribution in 'dnf fedora dnf install' 'pacman arch pacman -S' 'zypper suse zypper install'
+do
+  # shellcheck disable=SC2086  # a list of words
+  set -- $distribution
+  command -v "$1" >/dev/null 2>&1 || continue
+  packages=$(missing_packages "$2")
+  [ -n "$packages" ] || exit 0
+  shift 2
+  stop "these packages are missing (names to the best of our knowledge): $* $packages"
+done
+
+packages=$(missing_packages debian)
+[ -z "$packages" ] || stop "what these packages of Debian have is missing; please install it: $packages"
