@@ -38,7 +38,7 @@ DILL_EXPORT GSource *dill_ipc_listener_source_new (int s);
 /**
  * dill_ipc_connection_source_new:
  * @s: a connection
- * @condition: G_IO_IN, G_IO_OUT or both; G_IO_HUP and G_IO_ERR are always reported
+ * @condition: at least one of G_IO_IN, G_IO_OUT, G_IO_HUP and G_IO_ERR; the last two are reported in any case
  *
  * Makes a source that is ready for G_IO_IN while bytes, a descriptor or the end of the stream can be received, those
  * that the library has read ahead included.  Its callback is a DillIpcSourceFunc.  It destroys itself when the handle is
@@ -46,7 +46,7 @@ DILL_EXPORT GSource *dill_ipc_listener_source_new (int s);
  *
  * Returns: (transfer full): the source, not attached yet, or NULL with errno
  *  - EBADF: @s is not a live handle of this thread
- *  - EINVAL: @condition holds anything else
+ *  - EINVAL: @condition is 0 or holds anything else
  *  - ENOTSUP: @s is not a connection
  */
 DILL_EXPORT GSource *dill_ipc_connection_source_new (int s, GIOCondition condition);
@@ -69,7 +69,9 @@ DILL_EXPORT GSocketConnection *dill_ipc_steal_connection (int s, GError **error)
  *
  * Makes a handle of a duplicate of the connection's descriptor.
  *
- * Returns: the handle, or -1 with @error set and errno as dill_ipc_fromfd() sets it
+ * Returns: the handle, or -1 with @error set and errno as dill_ipc_fromfd() sets it, and
+ *  - EINVAL: @connection is not a #GSocketConnection
+ *  - EMFILE: no descriptor is left in the process
  */
 DILL_EXPORT int dill_ipc_from_connection (GSocketConnection *connection, GError **error);
 

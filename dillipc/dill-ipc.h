@@ -84,11 +84,14 @@ enum
  * @mem: (nullable): as in dill_ipc_listen_mem(); NULL: the library's own memory
  *
  * dill_ipc_listen() with choices.  DILL_IPC_LISTEN_REPLACE_STALE removes a socket file that nobody is bound to, never a
- * live one, and no other kind of file; it is free of races among the users of this library, who lock the directory.
+ * live one, and no other kind of file; it is free of races among the users of this library, who lock the directory.  A
+ * file younger than a tenth of a second is waited for, because its maker may be about to be bound to it.
  *
  * Returns: as dill_ipc_listen(), and
+ *  - EACCES: also when a stale file is there, and its directory cannot be read
  *  - EADDRINUSE: also when the directory was locked by others for a second
  *  - EINVAL: unknown flags, bits beyond 0777, a file flag or mode with DILL_IPC_ABSTRACT
+ *  - ENOLCK: a stale file is there, but the file system of the directory has no locks
  *  - ENAMETOOLONG: the abstract name is longer than 107 bytes
  */
 DILL_EXPORT int dill_ipc_listen_full (const char *addr, int backlog, unsigned flags, unsigned mode, void *mem);
@@ -102,7 +105,8 @@ DILL_EXPORT int dill_ipc_listen_full (const char *addr, int backlog, unsigned fl
  *
  * Returns: the listener's handle, or -1 with errno
  *  - ECANCELED: the running coroutine was cancelled
- *  - EINVAL: @name is NULL and more than one was passed, or what was passed does not listen
+ *  - EINVAL: @name is NULL and more than one was passed, LISTEN_FDNAMES does not name as many as LISTEN_FDS says, or
+ *    what was passed does not listen
  *  - ENOENT: none was passed to this process, none of that name, or it was taken already
  *  - ENOMEM: no memory
  *  - ENOTSUP: what was passed is not an AF_UNIX stream socket, or the main context is inherited over fork()
@@ -157,7 +161,8 @@ DILL_EXPORT int dill_ipc_accept_mem (int s, void *mem, int64_t deadline);
  *  - EINVAL: @addr is NULL
  *  - ELOOP: too many symbolic links in @addr
  *  - EMFILE, ENFILE: no descriptor is left in the process, or in the system
- *  - ENAMETOOLONG: a component is longer than NAME_MAX, or the whole longer than PATH_MAX - 1
+ *  - ENAMETOOLONG: a component is longer than NAME_MAX, or the whole longer than PATH_MAX - 1; without /proc also when
+ *    the last component is longer than 107 bytes
  *  - ENOENT: @addr does not exist, or is empty
  *  - ENOMEM, ENOBUFS: no memory
  *  - ENOTDIR: a component that should be a directory is none

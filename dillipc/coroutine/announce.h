@@ -1,11 +1,11 @@
 /* announce.h: tells AddressSanitizer, ThreadSanitizer and Valgrind about stacks and switches.
  *
- * They follow a program by its stack pointer, and take a stack that they were not told of for a fault.  What a build does
- * not contain costs nothing: without all three the struct is empty and every call vanishes.  Valgrind alone (its
+ * They follow a program by its stack pointer, and take a stack that they were not told of for a fault.  What a build
+ * does not contain costs nothing: without all three the struct is empty and every call vanishes.  Valgrind alone (its
  * requests are a few instructions that do nothing on a real processor) leaves the switch itself as it is.
  *
- * Relies on <sanitizer/common_interface_defs.h>, <sanitizer/tsan_interface.h> and <valgrind/memcheck.h>, the last one only
- * when HAVE_VALGRIND_H is defined.
+ * Relies on <sanitizer/common_interface_defs.h>, <sanitizer/tsan_interface.h> and <valgrind/memcheck.h>, the last one
+ * only when HAVE_VALGRIND_H is defined.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

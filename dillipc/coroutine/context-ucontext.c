@@ -1,8 +1,8 @@
 /* context-ucontext.c: the context switch by swapcontext(3), for processors without assembly here.
  *
- * A suspended flow keeps its ucontext_t on its own stack.  Each switch makes a system call (the signal mask is saved), and
- * the functions are obsolete in POSIX though every libc but musl has them.  A flow cannot begin in the middle of its
- * starter's function this way: dill_go_begin () fails, and programs use dill_spawn ().
+ * A suspended flow keeps its ucontext_t on its own stack.  Each switch makes a system call (the signal mask is saved),
+ * and the functions are obsolete in POSIX though every libc but musl has them.  A flow cannot begin in the middle of
+ * its starter's function this way: dill_go_begin () fails, and programs use dill_spawn ().
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

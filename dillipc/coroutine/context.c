@@ -21,7 +21,7 @@ struct frame
 
 #define NOP_SIZE 1
 
-_Static_assert (sizeof (struct frame) == 64, "switch-x86_64.S pushes 64 bytes");
+_Static_assert(sizeof (struct frame) == 64, "switch-x86_64.S pushes 64 bytes");
 
 #elif defined(__aarch64__)
 
@@ -36,15 +36,15 @@ struct frame
 
 #define NOP_SIZE 4
 
-_Static_assert (sizeof (struct frame) == 176, "switch-aarch64.S pushes 176 bytes");
+_Static_assert(sizeof (struct frame) == 176, "switch-aarch64.S pushes 176 bytes");
 
 #else
-#error "No assembly for this processor: configure with -Dcontext_switch=ucontext"
+#error "No assembly for this processor: configure with -Dcontext=ucontext"
 #endif
 
-_Static_assert (offsetof (struct dill_context, sp) == 0, "switch-*.S finds the stack pointer there");
+_Static_assert(offsetof (struct dill_context, sp) == 0, "switch-*.S finds the stack pointer there");
 
-/* In assembly: calls the function of a new flow.  Its first instruction, NOP_SIZE bytes, is there to be looked at only. */
+/* In assembly: calls the function of a new flow.  Its first instruction, NOP_SIZE bytes, is only looked at. */
 void dill_context_entry (void);
 
 void
@@ -55,20 +55,20 @@ dill_context_init (struct dill_context *context, void *stack, size_t size, void 
   dill_announce_stack (&context->announced, stack, size);
   *frame = (struct frame) { .pc = (uintptr_t) dill_context_entry + NOP_SIZE };
 #if defined(__x86_64__)
-  __asm__ volatile ("stmxcsr %0" : "=m"(frame->mxcsr));
-  __asm__ volatile ("fnstcw %0" : "=m"(frame->x87_control));
+  __asm__ volatile("stmxcsr %0" : "=m"(frame->mxcsr));
+  __asm__ volatile("fnstcw %0" : "=m"(frame->x87_control));
   frame->r12 = (uint64_t) func;
   frame->r13 = (uint64_t) data;
 #elif defined(__aarch64__)
-  __asm__ volatile ("mrs %0, fpcr" : "=r"(frame->fpcr));
+  __asm__ volatile("mrs %0, fpcr" : "=r"(frame->fpcr));
   frame->x19 = (uint64_t) func;
   frame->x20 = (uint64_t) data;
 #endif
   context->sp = frame;
 }
 
-/* What dill_go_begin () calls: dill_go_prepare (), and the announcement of the switch that follows.  That must wait until
- * the last function that a sanitizer watches is done with the old stack. */
+/* What dill_go_begin () calls: dill_go_prepare (), and the announcement of the switch that follows.  That must wait
+ * until the last function that a sanitizer watches is done with the old stack. */
 void *dill_context_begin (int *handle, const struct dill_go_site *site, int bundle, void *mem, size_t len,
                           void *suspended_sp);
 

@@ -32,7 +32,7 @@ dill_context_stack_end (void *stack, size_t size)
   return (void *) (((uintptr_t) stack + size) & ~(uintptr_t) 15);
 }
 
-/* The switch itself, in assembly; for the two functions below only. */
+/* The bare switch, which no tool is told of: for the two functions below only. */
 void dill_context_exchange (struct dill_context *from, struct dill_context *to);
 
 /* Makes CONTEXT stand for the stack that the thread was given by the system, which is running. */
@@ -68,11 +68,11 @@ dill_context_clear (struct dill_context *context)
   context->sp = NULL;
 }
 
-/* What follows is for flows that begin in the middle of their starter's function.  dill_go_begin () (dill-go.h), which is
- * assembly, suspends its caller and calls this, which belongs to the part of the library that knows coroutines.  It makes
- * the new flow with dill_context_init_bare (), tells with dill_context_suspended_at () where the caller's frame is, and
- * returns the new flow's stack pointer: dill_go_begin () then returns 1 on that stack, and 0 to the caller when somebody
- * switches back to it.  On NULL it returns 0 to the caller at once. */
+/* What follows is for flows that begin in the middle of their starter's function.  dill_go_begin () (dill-go.h), which
+ * is assembly, suspends its caller and calls this, which belongs to the part of the library that knows coroutines.  It
+ * makes the new flow with dill_context_init_bare (), tells with dill_context_suspended_at () where the caller's frame
+ * is, and returns the new flow's stack pointer: dill_go_begin () then returns 1 on that stack, and 0 to the caller when
+ * somebody switches back to it.  On NULL it returns 0 to the caller at once. */
 void *dill_go_prepare (int *handle, const struct dill_go_site *site, int bundle, void *mem, size_t len,
                        void *suspended_sp);
 
@@ -80,8 +80,8 @@ void *dill_go_prepare (int *handle, const struct dill_go_site *site, int bundle,
  * arguments of a call above the stack pointer: room for 128 of 8 bytes. */
 #define DILL_CONTEXT_HEADROOM 1024
 
-/* Makes CONTEXT stand for a flow that begins on STACK without a frame; SIZE exceeds DILL_CONTEXT_HEADROOM by what the flow
- * needs.  Returns its stack pointer. */
+/* Makes CONTEXT stand for a flow that begins on STACK without a frame; SIZE exceeds DILL_CONTEXT_HEADROOM by what the
+ * flow needs.  Returns its stack pointer. */
 static inline void *
 dill_context_init_bare (struct dill_context *context, void *stack, size_t size)
 {

@@ -58,9 +58,8 @@ dill_stack_slab_new (unsigned n_stacks, size_t stack_size)
    * pages refuses the advice and needs none. */
   madvise (memory, n_stacks * stride, MADV_NOHUGEPAGE);
 
-  *slab = (struct dill_stack_slab) {
-    .memory = memory, .n_stacks = n_stacks, .stack_size = stack_size, .stride = stride
-  };
+  *slab
+      = (struct dill_stack_slab) { .memory = memory, .n_stacks = n_stacks, .stack_size = stack_size, .stride = stride };
   return slab;
 }
 

@@ -24,12 +24,12 @@ struct dill_stack_slab
 
 size_t dill_page_size (void);
 
-/* Maps a slab of N_STACKS stacks with STACK_SIZE usable bytes each, a multiple of dill_page_size ().  Returns NULL if there
- * is no memory; otherwise it is for dill_stack_slab_unmap () and free (). */
+/* Maps a slab of N_STACKS stacks with STACK_SIZE usable bytes each, a multiple of dill_page_size ().  Returns NULL if
+ * there is no memory; otherwise it is for dill_stack_slab_unmap () and free (). */
 struct dill_stack_slab *dill_stack_slab_new (unsigned n_stacks, size_t stack_size);
 
-/* Unmaps its stacks; the slab itself is for free () then.  Returns false, and leaves all as it is, where that would split a
- * mapping and there are too many already. */
+/* Unmaps its stacks; the slab itself is for free () then.  Returns false, and leaves all as it is, where that would
+ * split a mapping and there are too many already. */
 bool dill_stack_slab_unmap (struct dill_stack_slab *slab);
 
 /* Returns the base of a stack that was never taken, or NULL if it cannot be guarded. */

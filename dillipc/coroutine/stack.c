@@ -1,11 +1,11 @@
 /* stack.c: the pool of stacks, and their size.
  *
- * Stacks are cut from slabs, one mapping each, which grow with the pool from 16 stacks to 2048, so that a million stacks
- * need some 500 mappings of the 65,530 that Linux allows by default.
+ * Stacks are cut from slabs, one mapping each, which grow with the pool from 16 stacks to 2048, so that a million
+ * stacks need some 500 mappings of the 65,530 that Linux allows by default.
  *
  * The stack that was given back last is taken first, since its pages are there and in the cache: the slab it belongs to
- * moves to the front.  Slabs to which none was given back are at the end.  Only the newest one can have stacks that were
- * never taken, which are used when there is no other, so that taking and giving look at one slab only.
+ * moves to the front.  Slabs to which none was given back are at the end.  Only the newest one can have stacks that
+ * were never taken, which are used when there is no other, so that taking and giving look at one slab only.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

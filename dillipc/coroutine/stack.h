@@ -22,7 +22,7 @@ struct dill_stack
  * as a pool of the child's. */
 struct dill_stack_pool
 {
-  struct dill_stack_slab *slabs;   /* a ring; those with stacks that were given back come first, the latest at the head */
+  struct dill_stack_slab *slabs; /* a ring; those with stacks that were given back come first, the latest at the head */
   struct dill_stack_slab *newest;  /* one of them, with the stacks that were never taken; or NULL */
   struct dill_stack_slab *retired; /* a ring of those whose stacks have another size than the one in force */
   size_t stack_size;               /* of those in slabs */
@@ -42,8 +42,8 @@ int dill_stack_pool_take (struct dill_stack_pool *pool, struct dill_stack *stack
 void dill_stack_pool_give (struct dill_stack_pool *pool, const struct dill_stack *stack);
 
 /* Returns memory that is not likely to be needed soon to the system: the pages of all free stacks but the last few that
- * were given back, and idle slabs.  Costs next to nothing when there is no such memory, otherwise up to a microsecond for
- * each stack.  Never to be called on a stack just given back. */
+ * were given back, and idle slabs.  Costs next to nothing when there is no such memory, otherwise up to a microsecond
+ * for each stack.  Never to be called on a stack just given back. */
 void dill_stack_pool_trim (struct dill_stack_pool *pool);
 
 /* Unmaps all of them, those that were never given back included. */

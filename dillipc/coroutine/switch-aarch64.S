@@ -9,8 +9,8 @@
  *
  * and w0 is 0 when it does.  fpcr is stored always and loaded only if it differs: loading is what takes time.
  *
- * A suspended flow is resumed by `ret`, though the return stack predicts it badly: where branch targets are enforced (BTI)
- * no other branch may land behind a call.
+ * A suspended flow is resumed by `ret`, though the return stack predicts it badly: where branch targets are enforced
+ * (BTI) no other branch may land behind a call.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -140,8 +140,8 @@ dill_go_begin:
   .size dill_go_begin, . - dill_go_begin
 
 /* The first frame of a flow made by dill_context_init (): x19 is its function, x20 the argument.  Nobody called it, and
- * back-traces end here.  Before it runs, it is resumed behind the nop: debuggers look up the instruction before the address
- * at which a frame goes on. */
+ * back-traces end here.  Before it runs, it is resumed behind the nop: debuggers look up the instruction before the
+ * address at which a frame goes on. */
   .globl dill_context_entry
   .hidden dill_context_entry
   .type dill_context_entry, %function

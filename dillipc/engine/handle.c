@@ -34,9 +34,10 @@ struct dill_handle_entry
 
 struct dill_handle_block
 {
-  struct dill_thread *thread; /* whose entries these are */
-  unsigned fork_generation;   /* the process that gave these numbers out */
+  _Atomic (struct dill_thread *) thread; /* whose entries these are; other threads may look */
+  unsigned fork_generation;              /* the process that gave these numbers out */
   uint32_t first_index;
+  uint32_t n_owners;              /* how many threads have had it */
   struct dill_handle_block *next; /* in the thread's list, or among those without a thread */
   struct dill_handle_entry entries[BLOCK_SIZE];
 };
@@ -114,12 +115,20 @@ grow (struct dill_thread *thread)
   if (block == NULL)
     return false;
 
-  block->thread = thread;
+  atomic_store_explicit (&block->thread, thread, memory_order_relaxed);
   block->fork_generation = dill_fork_generation;
   block->next = pool->blocks;
   pool->blocks = block;
-  for (uint32_t i = block->first_index == 0 ? 1 : 0; i < BLOCK_SIZE; i++)
-    push_free (pool, block->first_index + i);
+
+  /* Each owner begins one entry later, so that threads that come and go do not wear out the same few numbers. */
+  block->n_owners++;
+  for (uint32_t i = 0; i < BLOCK_SIZE; i++)
+    {
+      uint32_t index = block->first_index + (block->n_owners + i) % BLOCK_SIZE;
+
+      if (index != 0)
+        push_free (pool, index);
+    }
   return true;
 }
 
@@ -156,7 +165,8 @@ find (int h, struct dill_handle_block **block)
     return NULL;
 
   *block = atomic_load_explicit (&dill_handle_directory[index >> BLOCK_BITS], memory_order_acquire);
-  if (*block == NULL || (*block)->thread != dill_thread_self || dill_thread_self == NULL)
+  if (*block == NULL || dill_thread_self == NULL
+      || atomic_load_explicit (&(*block)->thread, memory_order_relaxed) != dill_thread_self)
     return NULL;
 
   entry = &(*block)->entries[index & (BLOCK_SIZE - 1)];
@@ -209,7 +219,7 @@ dill_handle_take (int h)
   entry->is_used = false;
   entry->generation = entry->generation == GENERATION_MAX ? 1 : entry->generation + 1;
   if (block->fork_generation == dill_fork_generation)
-    push_free (&block->thread->handles, (uint32_t) h & ((1u << INDEX_BITS) - 1));
+    push_free (&dill_thread_self->handles, (uint32_t) h & ((1u << INDEX_BITS) - 1));
   if (vfs == NULL)
     errno = EBADF;
   return vfs;
@@ -246,7 +256,7 @@ dill_handle_pool_clear (struct dill_handle_pool *pool)
   while ((block = pool->blocks) != NULL)
     {
       pool->blocks = block->next;
-      block->thread = NULL;
+      atomic_store_explicit (&block->thread, NULL, memory_order_relaxed);
       for (uint32_t i = 0; i < BLOCK_SIZE; i++)
         {
           if (block->entries[i].is_used)

@@ -12,12 +12,11 @@
 static GIOCondition
 buffered (struct dill_handle_source *source)
 {
-  struct dill_connection *connection = source->object;
+  struct dill_connection *connection = dill_handle_source_lock_object (source);
+  bool is_buffered = connection != NULL && __atomic_load_n (&connection->buffer, __ATOMIC_RELAXED) != NULL;
 
-  if (connection == NULL || connection->buffer == NULL)
-    return 0;
-
-  return source->condition & G_IO_IN;
+  dill_handle_source_unlock_object ();
+  return is_buffered ? source->condition & G_IO_IN : 0;
 }
 
 static gboolean
@@ -51,7 +50,6 @@ static GSourceFuncs connection_source_funcs = {
   .prepare = connection_source_prepare,
   .check = connection_source_check,
   .dispatch = connection_source_dispatch,
-  .finalize = dill_handle_source_finalize,
 };
 
 GSource *

@@ -1,51 +1,123 @@
 /* handle-source.c: what the two public sources have in common.
  *
- * The object knows its sources.  When it is closed it destroys them, before its descriptor is closed, so that none of
- * them polls a number that means another file by then.  A source that is finalized first takes itself off the object's
- * list; that happens in the handle's thread, or after the handle was closed.
+ * The object knows its sources by their subscriptions, which are used in the handle's thread alone.  When it is closed it
+ * destroys the sources, before its descriptor is closed, so that none of them polls a number that means another file by
+ * then.  A source may belong to a context that another thread runs, and be finalized there while the handle is closed
+ * here: so each of the two leaves word of its end under a lock, the one of the library that is held across fork (2).
+ *
+ * Relies on g_source_ref () in that moment: GLib lets it save a source whose dispose function has not returned yet.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "glib/handle-source.h"
+#include "engine/handle.h"
 #include "engine/source-name.h"
+#include "engine/thread.h"
 
+struct dill_subscription
+{
+  struct dill_observer observer;
+  struct dill_handle_source *source; /* NULL once that is finalized; HOLDS: lock */
+};
+
+void *
+dill_handle_source_lock_object (struct dill_handle_source *source)
+{
+  dill_handle_lock ();
+  return source->object;
+}
+
+void
+dill_handle_source_unlock_object (void)
+{
+  dill_handle_unlock ();
+}
+
+/* Destroying a source takes its descriptor from the context. */
 static void
 handle_closed (struct dill_observer *observer)
 {
-  struct dill_handle_source *source = dill_container_of (observer, struct dill_handle_source, observer);
+  struct dill_subscription *subscription = dill_container_of (observer, struct dill_subscription, observer);
+  struct dill_handle_source *source;
 
-  source->object = NULL;
-  g_source_remove_unix_fd (&source->source, source->tag);
-  source->tag = NULL;
-  g_source_destroy (&source->source);
+  dill_handle_lock ();
+  source = subscription->source;
+  if (source != NULL)
+    {
+      g_source_ref (&source->source);
+      source->object = NULL;
+    }
+  dill_handle_unlock ();
+
+  g_free (subscription);
+  if (source != NULL)
+    {
+      g_source_destroy (&source->source);
+      g_source_unref (&source->source);
+    }
+}
+
+static void
+handle_source_dispose (GSource *base)
+{
+  struct dill_handle_source *source = (struct dill_handle_source *) base;
+
+  dill_handle_lock ();
+  if (source->object != NULL)
+    source->subscription->source = NULL;
+  dill_handle_unlock ();
+}
+
+/* Takes off OBSERVERS those whose source is no more: a handle may outlive any number of sources. */
+static void
+forget_finalized (struct dill_list *observers)
+{
+  struct dill_list *link, *next;
+
+  dill_handle_lock ();
+  for (link = observers->next; link != observers; link = next)
+    {
+      struct dill_subscription *subscription = dill_container_of (link, struct dill_subscription, observer.link);
+
+      next = link->next;
+      if (subscription->source == NULL)
+        {
+          dill_list_remove (link);
+          g_free (subscription);
+        }
+    }
+  dill_handle_unlock ();
 }
 
 GSource *
 dill_handle_source_new (GSourceFuncs *funcs, const char *name, int s, void *object, struct dill_list *observers,
                         int descriptor, GIOCondition condition)
 {
+  struct dill_subscription *subscription = g_new0 (struct dill_subscription, 1);
   GSource *base = g_source_new (funcs, sizeof (struct dill_handle_source));
   struct dill_handle_source *source = (struct dill_handle_source *) base;
 
   dill_source_set_name (base, name);
+  g_source_set_dispose_function (base, handle_source_dispose);
+  source->subscription = subscription;
   source->object = object;
+  source->thread = dill_thread_self;
   source->s = s;
   source->condition = condition;
-  source->observer.closed = handle_closed;
-  dill_list_append (observers, &source->observer.link);
   source->tag = g_source_add_unix_fd (base, descriptor, condition | G_IO_HUP | G_IO_ERR);
+
+  forget_finalized (observers);
+  subscription->source = source;
+  subscription->observer.closed = handle_closed;
+  dill_list_append (observers, &subscription->observer.link);
   return base;
 }
 
 GIOCondition
 dill_handle_source_query (struct dill_handle_source *source)
 {
-  GIOCondition ready;
+  GIOCondition ready = g_source_query_unix_fd (&source->source, source->tag);
 
-  if (source->tag == NULL)
-    return 0;
-
-  ready = g_source_query_unix_fd (&source->source, source->tag);
   return ready & (source->condition | G_IO_HUP | G_IO_ERR);
 }
 
@@ -53,6 +125,14 @@ gboolean
 dill_handle_source_dispatch (struct dill_handle_source *source, GIOCondition ready, GSourceFunc callback,
                              gpointer user_data)
 {
+  /* What was read ahead may have been taken since check (), by another source or a coroutine. */
+  if (ready == 0)
+    return G_SOURCE_CONTINUE;
+
+  /* After dill_hown () whoever has the old number, and so its sources, can no longer reach the object. */
+  if (dill_thread_self == source->thread && dill_handle_get (source->s) == NULL)
+    return G_SOURCE_REMOVE;
+
   if (callback == NULL)
     {
       g_warning ("an IPC source was dispatched without a callback: call g_source_set_callback()");
@@ -60,13 +140,4 @@ dill_handle_source_dispatch (struct dill_handle_source *source, GIOCondition rea
     }
 
   return ((DillIpcSourceFunc) (void (*) (void)) callback) (source->s, ready, user_data);
-}
-
-void
-dill_handle_source_finalize (GSource *base)
-{
-  struct dill_handle_source *source = (struct dill_handle_source *) base;
-
-  if (source->object != NULL)
-    dill_list_remove (&source->observer.link);
 }

@@ -22,7 +22,6 @@ listener_source_dispatch (GSource *base, GSourceFunc callback, gpointer user_dat
 static GSourceFuncs listener_source_funcs = {
   .check = listener_source_check,
   .dispatch = listener_source_dispatch,
-  .finalize = dill_handle_source_finalize,
 };
 
 GSource *

@@ -89,6 +89,7 @@ int dill_connection_bsendl (struct dill_bsock_vfs *vfs, struct dill_iolist *firs
 enum dill_attempt dill_connection_send (struct dill_connection *connection, struct dill_iolist_cursor *cursor,
                                         void *control, size_t control_length);
 
-/* Checks that a receive, or a send, may begin: 0, or -1 with errno EBUSY, ECONNRESET or EPIPE. */
-int dill_connection_may_receive (struct dill_connection *connection);
-int dill_connection_may_send (struct dill_connection *connection);
+/* Checks that a receive, or a send, may begin, and that it will ask the kernel if it cannot wait: 0, or -1 with errno EBUSY,
+ * ECONNRESET or EPIPE. */
+int dill_connection_may_receive (struct dill_connection *connection, int64_t deadline);
+int dill_connection_may_send (struct dill_connection *connection, int64_t deadline);

@@ -34,9 +34,10 @@
 #define LOCK_PATIENCE 1000
 #define LOCK_PAUSE_MAX 16
 
-/* How often a temporary name may be taken for a dead one's.  That takes an examination in the very instant of bind ();
- * more than one in a row is next to impossible. */
-#define ROBBERIES_MAX 16
+/* How often to begin again because something went away at the wrong moment.  A temporary name is taken for a dead one's
+ * only in the very instant of bind (), and two in a row are next to impossible; but where a directory has been moved,
+ * and its path leads to another, the two will never agree. */
+#define ATTEMPTS_MAX 16
 
 /* What is asked for. */
 struct request
@@ -123,7 +124,7 @@ move_over_stale (int dir_fd, const char *temporary, const char *name, const stru
 }
 
 /* Makes a socket that listens under a temporary name, and moves it to its place: that of the file STALE, or a free one
- * (NULL).  Errno ENOENT: the stale file has gone, or there was no end of robberies. */
+ * (NULL).  Errno ENOENT: the stale file, or each temporary one, went away. */
 static int
 listen_and_move (const struct request *request, const struct stat *stale)
 {
@@ -132,7 +133,7 @@ listen_and_move (const struct request *request, const struct stat *stale)
   int error;
   int fd;
 
-  for (int i = 0; i < ROBBERIES_MAX; i++)
+  for (int i = 0; i < ATTEMPTS_MAX; i++)
     {
       do
         {
@@ -192,7 +193,7 @@ listen_over_stale_locked (const struct request *request)
 
   dill_stale_sweep (file->dir_fd);
 
-  for (;;)
+  for (int i = 0; i < ATTEMPTS_MAX; i++)
     {
       fd = listen_at_free_name (request);
       if (fd >= 0 || errno != EADDRINUSE)
@@ -221,6 +222,9 @@ listen_over_stale_locked (const struct request *request)
           return -1;
         }
     }
+
+  errno = EADDRINUSE;
+  return -1;
 }
 
 /* Where the directory cannot be locked, for the reason in errno, nothing is replaced: two starters could each replace

@@ -10,6 +10,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "ipc/connection.h"
+#include "ipc/socket.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -37,8 +38,9 @@ struct reception
 };
 
 int
-dill_connection_may_receive (struct dill_connection *connection)
+dill_connection_may_receive (struct dill_connection *connection, int64_t deadline)
 {
+  dill_socket_recheck (&connection->watch, DILL_IN, deadline);
   if (dill_watch_is_busy (&connection->watch, DILL_IN))
     errno = EBUSY;
   else if (connection->in_broken)
@@ -259,7 +261,7 @@ dill_connection_brecvl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, s
   int rc;
 
   (void) last;
-  if (dill_wait_allowed () < 0 || dill_connection_may_receive (connection) < 0)
+  if (dill_wait_allowed () < 0 || dill_connection_may_receive (connection, deadline) < 0)
     return -1;
 
   for (;;)
@@ -308,7 +310,7 @@ dill_brecv_some (int s, void *buf, size_t len, int64_t deadline)
     }
 
   if (dill_wait_allowed () < 0 || dill_wait_fairly (deadline) < 0 || (connection = dill_connection_get (s)) == NULL
-      || dill_connection_may_receive (connection) < 0)
+      || dill_connection_may_receive (connection, deadline) < 0)
     return -1;
 
   if (connection->buffer != NULL)

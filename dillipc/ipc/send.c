@@ -3,12 +3,14 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "ipc/connection.h"
+#include "ipc/socket.h"
 #include <errno.h>
 #include <sys/socket.h>
 
 int
-dill_connection_may_send (struct dill_connection *connection)
+dill_connection_may_send (struct dill_connection *connection, int64_t deadline)
 {
+  dill_socket_recheck (&connection->watch, DILL_OUT, deadline);
   if (dill_watch_is_busy (&connection->watch, DILL_OUT))
     errno = EBUSY;
   else if (connection->out_broken)
@@ -69,7 +71,7 @@ dill_connection_bsendl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, s
   int rc;
 
   (void) last;
-  if (dill_connection_may_send (connection) < 0)
+  if (dill_connection_may_send (connection, deadline) < 0)
     return -1;
 
   dill_iolist_advance (&cursor, 0);
@@ -109,8 +111,7 @@ dill_ipc_done (int s, int64_t deadline)
 {
   struct dill_connection *connection = dill_connection_get (s);
 
-  (void) deadline;
-  if (connection == NULL || dill_connection_may_send (connection) < 0)
+  if (connection == NULL || dill_connection_may_send (connection, deadline) < 0)
     return -1;
 
   /* Fails only if the connection is broken: then receiving will say so. */

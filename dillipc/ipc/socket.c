@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "ipc/socket.h"
+#include "engine/watch.h"
+#include <dillipc/dill-time.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -88,4 +90,14 @@ dill_socket_adopt (int fd, int (*make) (int fd, void *mem), void *mem)
   fcntl (fd, F_SETFL, status_flags);
   fcntl (fd, F_SETFD, descriptor_flags);
   return fail (saved_errno);
+}
+
+void
+dill_socket_recheck (struct dill_watch *watch, unsigned direction, int64_t deadline)
+{
+  if (watch->ready & direction)
+    return;
+
+  if (deadline == 0 || (deadline > 0 && deadline <= dill_now ()) || dill_wait_allowed () < 0)
+    watch->ready |= (uint8_t) direction;
 }

@@ -229,18 +229,16 @@ static void
 run (struct daemon *daemon)
 {
   g_autofree char *name = g_filename_display_name (daemon->options->socket);
-  guint sources[3];
 
   daemon->ticker.due = g_get_monotonic_time () + TICK_MILLISECONDS * 1000;
-  sources[0] = g_timeout_add (TICK_MILLISECONDS, tick, &daemon->ticker);
-  sources[1] = g_unix_signal_add (SIGTERM, on_signal, daemon);
-  sources[2] = g_unix_signal_add (SIGINT, on_signal, daemon);
+  g_timeout_add (TICK_MILLISECONDS, tick, &daemon->ticker);
+
+  /* These stay to the end of the program: one more signal must not kill it on its last few steps. */
+  g_unix_signal_add (SIGTERM, on_signal, daemon);
+  g_unix_signal_add (SIGINT, on_signal, daemon);
 
   g_print (_ ("listening on %s\n"), name);
   g_main_loop_run (daemon->loop);
-
-  for (guint i = 0; i < G_N_ELEMENTS (sources); i++)
-    g_source_remove (sources[i]);
 }
 
 static void

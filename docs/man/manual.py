@@ -79,7 +79,7 @@ class Page:
 
 
 class ManTranslator(docutils.writers.manpage.Translator):
-    """Names the page after its first function, breaks no name at a line end, and needs no font that terminals lack."""
+    """Names the page after its first function, sets it without hyphens or wide gaps, and in fonts that terminals have."""
 
     def __init__(self, document):
         super().__init__(document)
@@ -88,7 +88,7 @@ class ManTranslator(docutils.writers.manpage.Translator):
 
     def header(self):
         self._docinfo["title_upper"] = self.document.settings.manual_name
-        return super().header().replace(".SH NAME", ".nh\n.ad l\n.SH NAME", 1)
+        return super().header().replace(".SH NAME", ".nh\n.ad l\n.ss 12 0\n.SH NAME", 1)
 
 
 def writer_for_man():

@@ -15,6 +15,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import threading
 import time
 
 import tap
@@ -74,16 +75,23 @@ class Daemon:
         self._errors.seek(0)
         return self._errors.read()
 
-    def begin_to_end(self):
-        """Sends SIGTERM; returns what the daemon says to that."""
-        self.process.send_signal(signal.SIGTERM)
+    def begin_to_end(self, number=signal.SIGTERM):
+        """Tells it to end; returns what it says to that."""
+        self.process.send_signal(number)
         return self.process.stdout.readline()
 
     def end(self):
-        """Ends it in peace; returns its account."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        account = self.process.communicate(timeout=LIMIT)[0]
+        """Tells it to end, and waits until it has; returns its account."""
+        assert self.begin_to_end().startswith("draining "), self.errors()
+        return self.wait_for_end()
+
+    def wait_for_end(self):
+        """Waits until it has ended as it should; returns its account."""
+        limit = threading.Timer(LIMIT, self.process.kill)
+        limit.start()
+        account = self.process.stdout.read()
+        self.process.wait()
+        limit.cancel()
         assert self.process.returncode == 0, "exit status %d\n%s" % (self.process.returncode, self.errors())
         assert not self.socket.exists(), "the socket file is left behind"
         return account

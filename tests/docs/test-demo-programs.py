@@ -237,8 +237,7 @@ def drained():
             peer.send("E")
             peer.receive()  # now it is certain that the connection is served
             peer.send("D", b"a")
-            daemon.process.send_signal(number)
-            assert daemon.process.stdout.readline() == "draining 1 connection\n"
+            assert daemon.begin_to_end(number) == "draining 1 connection\n"
             try:
                 Peer(daemon.socket)
             except FileNotFoundError:
@@ -249,7 +248,7 @@ def drained():
             peer.send("E")
             assert peer.receive() == ("R", sha256_of_abc())
             peer.socket.close()
-            assert "files digested: 2 (" in daemon.end() and daemon.errors() == "", daemon.errors()
+            assert "files digested: 2 (" in daemon.wait_for_end() and daemon.errors() == "", daemon.errors()
 
 
 @tap.case("a real transfer outlives SIGTERM")
@@ -268,7 +267,7 @@ def drained_client():
         assert daemon.begin_to_end() == "draining 1 connection\n"
         output, errors = client.communicate(timeout=LIMIT)
         assert client.returncode == 0 and errors == b"" and output == sha256sum(top / "large"), (output, errors)
-        digest_programs.expect_in_time(daemon.end())
+        digest_programs.expect_in_time(daemon.wait_for_end())
 
 
 @tap.case("a client that does not end is cut off after --drain seconds")
@@ -289,7 +288,10 @@ def second_signal():
         peer.send("E")
         peer.receive()
         assert daemon.begin_to_end() == "draining 1 connection\n"
-        daemon.end()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGTERM):
+            daemon.process.send_signal(number)
+        daemon.wait_for_end()
+        assert daemon.errors().splitlines()[0] == "dill-digestd: 1 connection was cut off", daemon.errors()
         peer.expect_cut_off()
 
 

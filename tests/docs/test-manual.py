@@ -156,6 +156,17 @@ def listed():
     assert listing == sorted("%s.%s" % (page.name, page.section) for page in PAGES), listing
 
 
+@tap.case("architecture.md speaks of files and names that exist")
+def architecture():
+    words = re.findall(r"`(?:struct )?([\w./-]+)`", (SOURCE_DIR / "docs" / "architecture.md").read_text())
+    sources = "".join(path.read_text() for path in sorted(HEADER_DIR.rglob("*.[chS]")))
+    files = [word for word in words if re.search(r"/$|\.[chS]$", word)]
+    names = [word for word in words if re.match(r"(dill|DILL)_\w+$", word)]
+    assert files and all((HEADER_DIR / word).exists() or (SOURCE_DIR / word).exists() for word in files), files
+    missing = {word for word in names if not re.search(r"\b%s\b" % word, sources)}
+    assert names and not missing, missing
+
+
 with tempfile.TemporaryDirectory(prefix="dillipc-manual-") as scratch_name:
     SCRATCH = pathlib.Path(scratch_name)
     OUTPUT = SCRATCH / "manual"

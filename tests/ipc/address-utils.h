@@ -7,9 +7,13 @@
 #include "test-utils.h"
 
 #include "ipc/address.h"
+#include "ipc/stale.h"
 
+#include <dillipc/dill-ipc.h>
+#include <dillipc/dill-time.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -23,7 +27,7 @@ new_socket (void)
   return test_assert_ok (socket (AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 }
 
-/* The library's.  Returns 0 or errno. */
+/* What a listen at PATH gives, 0 or errno; nothing is left behind. */
 static inline int
 listen_error (const char *path)
 {
@@ -53,6 +57,35 @@ connect_error (const char *path)
   close (fd);
 
   return error;
+}
+
+/* Replaces what is stale at PATH.  Returns 0 or errno; nothing is left behind. */
+static inline int
+replace_error (const char *path)
+{
+  struct dill_socket_file file;
+  guint n_fds;
+  int client;
+  int error;
+  int fd;
+
+  g_assert_no_errno (dill_msleep (dill_now () + 1)); /* the first wait opens descriptors for the main loop */
+  n_fds = test_count_fds ();
+  fd = dill_address_listen (path, 1, DILL_IPC_LISTEN_REPLACE_STALE, 0, &file);
+  error = errno;
+  if (fd >= 0)
+    {
+      client = new_socket ();
+      g_assert_no_errno (dill_address_connect (client, path, 0));
+      close (test_assert_ok (accept (fd, NULL, NULL)));
+      close (client);
+
+      dill_socket_file_release (&file, false);
+      close (fd);
+    }
+  g_assert_cmpuint (test_count_fds (), ==, n_fds);
+
+  return fd < 0 ? error : 0;
 }
 
 /* A path of LENGTH bytes in DIR whose last component has NAME_LENGTH; all of its directories are made. */
@@ -132,6 +165,47 @@ round_trip (const char *path)
   close (client);
   close (listener);
   g_assert_cmpuint (test_count_fds (), ==, n_fds);
+}
+
+/* Leaves a socket file at PATH, as a process does that was killed. */
+static inline void
+make_stale (const char *path)
+{
+  struct dill_socket_file file;
+  int fd = test_assert_ok (dill_address_listen (path, 1, 0, 0, &file));
+
+  dill_socket_file_release (&file, true);
+  close (fd);
+}
+
+static inline int
+bind_raw (const char *path, int type)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  int fd = test_assert_ok (socket (AF_UNIX, type | SOCK_CLOEXEC, 0));
+
+  strcpy (address.sun_path, path);
+  g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
+  return fd;
+}
+
+static inline ino_t
+inode_of (const char *path)
+{
+  struct stat status;
+
+  g_assert_no_errno (lstat (path, &status));
+  return status.st_ino;
+}
+
+/* A file that is so new that its maker may be in the middle of bind () is waited for.  Waits for that here. */
+static inline void
+wait_until_old (const char *path)
+{
+  struct stat status;
+
+  while (dill_stale_examine (AT_FDCWD, path, &status) == DILL_OCCUPANCY_FRESH)
+    g_usleep (1000);
 }
 
 /* For a forked child that will wait: the library refuses to do so in a main context that its parent uses. */

@@ -6,9 +6,7 @@
  */
 #include "address-utils.h"
 
-#include <dillipc/dill-ipc.h>
 #include <sched.h>
-#include <string.h>
 #include <sys/mount.h>
 
 #define NOBODY 65534
@@ -113,17 +111,6 @@ compare_odd (const char *path)
   g_assert_cmpint (connect_error (detour->str), ==, connect_result);
 
   g_string_free (detour, TRUE);
-}
-
-static int
-bind_raw (const char *path, int type)
-{
-  struct sockaddr_un address = { .sun_family = AF_UNIX };
-  int fd = test_assert_ok (socket (AF_UNIX, type | SOCK_CLOEXEC, 0));
-
-  strcpy (address.sun_path, path);
-  g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
-  return fd;
 }
 
 static int

@@ -5,10 +5,8 @@
  */
 #include "address-utils.h"
 
-#include <dillipc/dill-ipc.h>
 #include <limits.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/resource.h>
 
 static const size_t lengths[] = { 100, 106, 107, 108, 109, 127, 128, 255, 256, 1000, 2047, 4094, 4095 };

@@ -6,9 +6,7 @@
 #include "address-utils.h"
 #include "syscall-utils.h"
 
-#include <dillipc/dill-ipc.h>
 #include <poll.h>
-#include <string.h>
 
 #define N_STARTERS 50
 #define N_ROUNDS 4
@@ -258,11 +256,7 @@ test_starters (TestDir *test, gconstpointer data)
       g_assert_no_errno (mkdir (dir, 0755));
       path = make_path (dir, strlen (dir) + 1 + mix->name_length, mix->name_length);
       if (mix->is_stale)
-        {
-          fd = test_assert_ok (dill_address_listen (path, 1, 0, 0, &file));
-          dill_socket_file_release (&file, true);
-          close (fd);
-        }
+        make_stale (path);
 
       run_race (path, mix);
 

@@ -8,10 +8,6 @@
 #include "address-utils.h"
 #include "syscall-utils.h"
 
-#include "ipc/stale.h"
-#include <dillipc/dill-ipc.h>
-#include <string.h>
-
 /* More than a listen has. */
 #define STEPS_MAX 200
 
@@ -42,26 +38,6 @@ start (gpointer data)
   g_assert_no_errno (dill_address_connect (client, request->path, 0));
   close (test_assert_ok (accept (fd, NULL, NULL)));
   return 0;
-}
-
-static void
-make_stale (const char *path)
-{
-  struct dill_socket_file file;
-  int fd = test_assert_ok (dill_address_listen (path, 1, 0, 0, &file));
-
-  dill_socket_file_release (&file, true);
-  close (fd);
-}
-
-/* What must not be decided while a file is new is decided at once when it is not: no child has to wait. */
-static void
-wait_until_old (const char *path)
-{
-  struct stat status;
-
-  while (dill_stale_examine (AT_FDCWD, path, &status) == DILL_OCCUPANCY_FRESH)
-    g_usleep (1000);
 }
 
 /* The three ways to the place, each in a directory of its own: directly, by a rename to a free name, by an exchange with
@@ -318,6 +294,38 @@ test_overtaken (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   close (fd);
 }
 
+static int
+start_without_renames (gpointer data)
+{
+  return fail_calls (SYS_renameat2, EINVAL) ? start (data) : CANNOT;
+}
+
+/* The same on a free name, where the file system cannot refuse to replace one by itself. */
+static void
+test_overtaken_link (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *path = make_place (test, WAY_RENAME, 0);
+  Start request = { path, 0, 0 };
+  struct dill_socket_file file;
+  pid_t pid = trace_start (start_without_renames, &request);
+  int status = CANNOT;
+  int fd;
+
+  if (pid < 0 || !trace_until (pid, SYS_linkat, &status))
+    {
+      g_assert_cmpint (status, ==, CANNOT);
+      g_test_skip ("ptrace or seccomp filters are not permitted here");
+      return;
+    }
+
+  fd = test_assert_ok (dill_address_listen (path, 1, 0, 0, &file));
+  g_assert_cmpint (trace_finish (pid), ==, EADDRINUSE);
+  g_assert_cmpuint (count_siblings (path), ==, 1);
+  dill_socket_file_release (&file, false);
+  g_assert_cmpuint (count_siblings (path), ==, 0);
+  close (fd);
+}
+
 /* The stale file goes away at the last moment. */
 static void
 test_vanished (TestDir *test, gconstpointer data G_GNUC_UNUSED)
@@ -381,7 +389,8 @@ main (int argc, char **argv)
   test_add_data ("/place/watched/rename", GINT_TO_POINTER (WAY_RENAME), test_watched);
   test_add_data ("/place/watched/exchange", GINT_TO_POINTER (WAY_EXCHANGE), test_watched);
   test_add ("/place/stopped", test_stopped);
-  test_add ("/place/overtaken", test_overtaken);
+  test_add ("/place/overtaken/exchange", test_overtaken);
+  test_add ("/place/overtaken/link", test_overtaken_link);
   test_add ("/place/vanished", test_vanished);
   test_add_data ("/place/robbed/rename", GINT_TO_POINTER (WAY_RENAME), test_robbed);
   test_add_data ("/place/robbed/exchange", GINT_TO_POINTER (WAY_EXCHANGE), test_robbed);

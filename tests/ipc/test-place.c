@@ -5,84 +5,6 @@
 #include "address-utils.h"
 #include "syscall-utils.h"
 
-#include "ipc/stale.h"
-#include <dillipc/dill-ipc.h>
-#include <dillipc/dill-time.h>
-#include <string.h>
-#include <sys/file.h>
-
-#define NOBODY 65534
-
-/* Replaces what is stale at PATH.  Returns 0 or errno; nothing is left behind. */
-static int
-replace_error (const char *path)
-{
-  struct dill_socket_file file;
-  guint n_fds;
-  int client;
-  int error;
-  int fd;
-
-  g_assert_no_errno (dill_msleep (dill_now () + 1)); /* the first wait opens descriptors for the main loop */
-  n_fds = test_count_fds ();
-  fd = dill_address_listen (path, 1, DILL_IPC_LISTEN_REPLACE_STALE, 0, &file);
-  error = errno;
-  if (fd >= 0)
-    {
-      client = new_socket ();
-      g_assert_no_errno (dill_address_connect (client, path, 0));
-      close (test_assert_ok (accept (fd, NULL, NULL)));
-      close (client);
-
-      dill_socket_file_release (&file, false);
-      close (fd);
-    }
-  g_assert_cmpuint (test_count_fds (), ==, n_fds);
-
-  return fd < 0 ? error : 0;
-}
-
-/* Leaves a socket file at PATH, as a process does that was killed. */
-static void
-make_stale (const char *path)
-{
-  struct dill_socket_file file;
-  int fd = test_assert_ok (dill_address_listen (path, 1, 0, 0, &file));
-
-  dill_socket_file_release (&file, true);
-  close (fd);
-}
-
-static int
-bind_raw (const char *path, int type)
-{
-  struct sockaddr_un address = { .sun_family = AF_UNIX };
-  int fd = test_assert_ok (socket (AF_UNIX, type | SOCK_CLOEXEC, 0));
-
-  strcpy (address.sun_path, path);
-  g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
-  return fd;
-}
-
-/* A file that is so new that its maker may be in the middle of bind () is waited for.  Waits for that here. */
-static void
-wait_until_old (const char *path)
-{
-  struct stat status;
-
-  while (dill_stale_examine (AT_FDCWD, path, &status) == DILL_OCCUPANCY_FRESH)
-    g_usleep (1000);
-}
-
-static ino_t
-inode_of (const char *path)
-{
-  struct stat status;
-
-  g_assert_no_errno (lstat (path, &status));
-  return status.st_ino;
-}
-
 /* Short, deep, and with a name that is too long for bind (). */
 static char *
 make_nth_path (TestDir *test, int n)
@@ -212,6 +134,8 @@ test_temporary_names (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *newer = g_build_filename (test->dir, ".dillipc-2147483647-4294967295", NULL);
   g_autofree char *live = g_build_filename (test->dir, ".dillipc-1-1", NULL);
   g_autofree char *file = g_build_filename (test->dir, ".dillipc-1-2", NULL);
+  g_autofree char *long_name = make_path (test->dir, strlen (test->dir) + 201, 200);
+  struct dill_socket_file file_at_long_name;
   int fd;
 
   for (guint i = 0; i < G_N_ELEMENTS (others); i++)
@@ -228,106 +152,13 @@ test_temporary_names (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (count_siblings (test->path), ==, G_N_ELEMENTS (others) + 2);
   test_assert_errno (access (dead, F_OK), ENOENT);
   test_assert_errno (access (newer, F_OK), ENOENT);
+
+  /* A listen that needs such a name itself looks for leftovers too. */
+  make_stale (dead);
+  close (test_assert_ok (dill_address_listen (long_name, 1, 0, 0, &file_at_long_name)));
+  dill_socket_file_release (&file_at_long_name, false);
+  test_assert_errno (access (dead, F_OK), ENOENT);
   close (fd);
-}
-
-static gboolean
-on_tick (gpointer data)
-{
-  (*(guint *) data)++;
-  return G_SOURCE_CONTINUE;
-}
-
-/* Others may hold the lock, for a second at most; the main loop turns meanwhile. */
-static void
-test_lock_held (TestDir *test, gconstpointer data G_GNUC_UNUSED)
-{
-  int dir_fd = test_assert_ok (open (test->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  guint n_ticks = 0;
-  guint source = g_timeout_add (10, on_tick, &n_ticks);
-  int64_t start = dill_now ();
-  ino_t inode;
-
-  make_stale (test->path);
-  inode = inode_of (test->path);
-  g_assert_no_errno (flock (dir_fd, LOCK_SH));
-  g_assert_cmpint (replace_error (test->path), ==, EADDRINUSE);
-
-  g_assert_cmpint (dill_now () - start, >=, 1000);
-  g_assert_cmpint (dill_now () - start, <, 3000);
-  g_assert_cmpuint (n_ticks, >=, 10);
-  g_assert_cmpuint (inode_of (test->path), ==, inode);
-
-  g_assert_no_errno (flock (dir_fd, LOCK_UN));
-  g_assert_cmpint (replace_error (test->path), ==, 0);
-  g_source_remove (source);
-  close (dir_fd);
-}
-
-static gboolean
-on_unlock (gpointer data)
-{
-  g_assert_no_errno (flock (GPOINTER_TO_INT (data), LOCK_UN));
-  return G_SOURCE_REMOVE;
-}
-
-static void
-test_lock_given_up (TestDir *test, gconstpointer data G_GNUC_UNUSED)
-{
-  int dir_fd = test_assert_ok (open (test->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-
-  make_stale (test->path);
-  g_assert_no_errno (flock (dir_fd, LOCK_EX));
-  g_timeout_add (50, on_unlock, GINT_TO_POINTER (dir_fd));
-  g_assert_cmpint (replace_error (test->path), ==, 0);
-  close (dir_fd);
-}
-
-/* Without permission to read the directory there is no lock: what is stale stays, and the errno says why. */
-static int
-in_unreadable (gpointer data)
-{
-  TestDir *test = data;
-  int live;
-
-  use_own_context ();
-  g_assert_no_errno (chdir (test->dir));
-  if (geteuid () == 0)
-    {
-      g_assert_no_errno (chown (".", NOBODY, NOBODY));
-      g_assert_no_errno (setresuid (NOBODY, NOBODY, NOBODY));
-    }
-  g_assert_no_errno (chmod (".", 0300));
-
-  make_stale ("stale");
-  live = bind_raw ("live", SOCK_STREAM);
-
-  g_assert_cmpint (replace_error ("free"), ==, 0);
-  wait_until_old ("stale");
-  g_assert_cmpint (replace_error ("stale"), ==, EACCES);
-  g_assert_cmpint (replace_error ("live"), ==, EADDRINUSE);
-
-  close (live);
-  return 0;
-}
-
-static void
-test_unreadable (TestDir *test, gconstpointer data G_GNUC_UNUSED)
-{
-  g_assert_cmpint (test_in_child (in_unreadable, test), ==, 0);
-}
-
-static int
-in_without_locks (gpointer data)
-{
-  use_own_context ();
-  if (!fail_calls (SYS_flock, EBADF))
-    return CANNOT;
-
-  g_assert_cmpint (replace_error (data), ==, ENOLCK);
-  g_assert_no_errno (unlink (data));
-  g_assert_cmpint (replace_error (data), ==, 0);
-  return 0;
 }
 
 /* As on a file system that can neither exchange names nor refuse to replace one. */
@@ -358,14 +189,6 @@ check_faulty_child (int result)
 }
 
 static void
-test_without_locks (TestDir *test, gconstpointer data G_GNUC_UNUSED)
-{
-  make_stale (test->path);
-  wait_until_old (test->path);
-  check_faulty_child (test_in_child (in_without_locks, test->path));
-}
-
-static void
 test_plain_renames (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
   for (int n = 0; n < 3; n++)
@@ -388,10 +211,6 @@ main (int argc, char **argv)
   test_add ("/place/replace/other-files", test_other_files);
   test_add ("/place/replace/plain-renames", test_plain_renames);
   test_add ("/place/temporary-names", test_temporary_names);
-  test_add ("/place/lock/held", test_lock_held);
-  test_add ("/place/lock/given-up", test_lock_given_up);
-  test_add ("/place/lock/unreadable", test_unreadable);
-  test_add ("/place/lock/unsupported", test_without_locks);
 
   return g_test_run ();
 }

@@ -5,10 +5,8 @@
 #include "address-utils.h"
 #include "syscall-utils.h"
 
-#include <dillipc/dill-ipc.h>
 #include <endian.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/xattr.h>
 

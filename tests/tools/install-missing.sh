@@ -25,10 +25,13 @@ test command:clang clang clang clang clang
 test command:g++ g++ gcc-c++ gcc gcc-c++
 test command:gtester libglib2.0-dev-bin glib2-devel glib2-devel glib2-devel
 test command:gdb gdb gdb gdb gdb
+test command:groff groff-base groff-base groff groff
 test command:strace strace strace strace strace
 test command:valgrind valgrind valgrind valgrind valgrind
 test header:valgrind/valgrind.h valgrind valgrind-devel valgrind valgrind-devel
+test command:groff groff-base groff groff groff
 test command:nm binutils binutils binutils binutils
+test file:/usr/share/i18n/locales/de_DE locales glibc-locale-source glibc glibc-i18ndata
 test command:systemd-socket-activate systemd systemd systemd systemd
 '
 
@@ -36,6 +39,7 @@ is_there ()
 {
   case $1 in
     command:*) command -v "${1#*:}" >/dev/null 2>&1 ;;
+    file:*) [ -e "${1#*:}" ] ;;
     header:*) echo "#include <${1#*:}>" | gcc -E - >/dev/null 2>&1 ;;
     module:*) pkg-config --exists "${1#*:} >= 2.66" 2>/dev/null ;;
   esac
@@ -75,10 +79,18 @@ install_by_apt ()
   fi
 
   echo "Installing: $packages"
-  $as_root apt-get -q update </dev/null || echo "$0: apt-get update failed; trying with the lists that are there" >&2
+  if ! $as_root apt-get -q update >"$log" 2>&1 </dev/null
+  then
+    cat "$log"
+    echo "$0: apt-get update failed; trying with the lists that are there" >&2
+  fi
   # shellcheck disable=SC2086  # a list of words
-  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $packages </dev/null \
-    || stop "apt-get could not install: $packages"
+  if ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $packages \
+    >"$log" 2>&1 </dev/null
+  then
+    cat "$log"
+    stop "apt-get could not install: $packages"
+  fi
 }
 
 wanted=${1:-}
@@ -92,6 +104,8 @@ then
   packages=$(missing_packages debian)
   if [ -n "$packages" ]
   then
+    log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
     install_by_apt
     packages=$(missing_packages debian)
     [ -z "$packages" ] || stop "still missing, though installed: what the packages $packages should have brought"

@@ -66,7 +66,7 @@ class Installation:
         file = self.scratch / (name + (".cc" if language == "c++" else ".c"))
         file.write_text(source)
         tap.output_of(
-            *compiler, "-Wall", "-Wextra", "-Werror", *options, *self.flags("--cflags"),
+            *compiler, "-O2", "-Wall", "-Wextra", "-Werror", *options, *self.flags("--cflags"),
             "-o", program, file, *(libraries or self.flags("--libs")),
             env=self.environment,
         )  # fmt: skip

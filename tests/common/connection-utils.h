@@ -1,0 +1,290 @@
+/* connection-utils.h: connections to test with: handles, plain descriptors as their peers, and bytes to send.
+ *
+ * Relies on the library under test, unlike test-utils.h, and on Linux's abstract namespace and /proc.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "test-utils.h"
+
+#include <dillipc/dillipc.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define HAVE_ADDRESS_SANITIZER 1
+#else
+#define HAVE_ADDRESS_SANITIZER 0
+#endif
+
+/* A deadline that is never reached, unless what is tested is broken. */
+static inline int64_t
+soon (void)
+{
+  return dill_now () + 1000 * TEST_LIMIT_SECONDS * 2 / 3;
+}
+
+/* Two handles that are each other's peers. */
+static inline void
+make_pair (int s[2])
+{
+  g_assert_no_errno (dill_ipc_pair (s));
+}
+
+/* A handle whose peer is a plain descriptor, blocking and for this process alone. */
+static inline void
+make_half_pair (int *s, int *fd)
+{
+  int fds[2];
+
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+  *s = test_assert_ok (dill_ipc_fromfd (fds[0]));
+  *fd = fds[1];
+}
+
+static inline void
+close_pair (int s[2])
+{
+  g_assert_no_errno (dill_hclose (s[0]));
+  g_assert_no_errno (dill_hclose (s[1]));
+}
+
+/* A plain client of the listener at PATH. */
+static inline int
+connect_raw (const char *path)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  int fd = test_assert_ok (socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+
+  g_assert_cmpuint (strlen (path), <, sizeof address.sun_path);
+  strcpy (address.sun_path, path);
+  g_assert_no_errno (connect (fd, (struct sockaddr *) &address, sizeof address));
+  return fd;
+}
+
+/* A plain listener at PATH. */
+static inline int
+listen_raw (const char *path, int backlog)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  int fd = test_assert_ok (socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+
+  strcpy (address.sun_path, path);
+  g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
+  g_assert_no_errno (listen (fd, backlog));
+  return fd;
+}
+
+static inline void
+write_all (int fd, const void *bytes, gsize length)
+{
+  for (gsize done = 0; done < length;)
+    done += (gsize) test_assert_ok (TEMP_FAILURE_RETRY (
+        send (fd, (const char *) bytes + done, MIN (length - done, G_MAXINT), MSG_NOSIGNAL)));
+}
+
+static inline void
+read_all (int fd, void *bytes, gsize length)
+{
+  for (gsize done = 0; done < length;)
+    {
+      gssize n = TEMP_FAILURE_RETRY (read (fd, (char *) bytes + done, length - done));
+
+      g_assert_cmpint (n, >, 0);
+      done += (gsize) n;
+    }
+}
+
+/* Bytes of which each tells its place, for all lengths that are tested: no period is a power of two. */
+static inline guint8
+byte_at (gsize place)
+{
+  return (guint8) (place % 251 ^ place / 251 % 241);
+}
+
+static inline void
+fill_bytes (void *bytes, gsize length, gsize place)
+{
+  for (gsize i = 0; i < length; i++)
+    ((guint8 *) bytes)[i] = byte_at (place + i);
+}
+
+static inline void
+check_bytes (const void *bytes, gsize length, gsize place)
+{
+  for (gsize i = 0; i < length; i++)
+    if (((const guint8 *) bytes)[i] != byte_at (place + i))
+      g_error ("byte %" G_GSIZE_FORMAT " is %u, not %u", place + i, ((const guint8 *) bytes)[i], byte_at (place + i));
+}
+
+/* Sends until the kernel takes no more, and returns how many bytes it took. */
+static inline gsize
+fill_socket (int fd)
+{
+  static const char zeros[4096];
+  gsize total = 0;
+  gssize n;
+
+  while ((n = send (fd, zeros, sizeof zeros, MSG_DONTWAIT | MSG_NOSIGNAL)) > 0)
+    total += (gsize) n;
+  g_assert_cmpint (errno, ==, EAGAIN);
+  return total;
+}
+
+/* Sends on the handle S until its peer's socket is full.  Returns how many bytes that took, each with a descriptor: such a
+ * send cannot fail halfway, so the direction works on. */
+static inline gsize
+fill_connection (int s)
+{
+  gsize total = 0;
+
+  while (dill_ipc_sendfd (s, STDIN_FILENO, 0) == 0)
+    total++;
+  g_assert_cmpint (errno, ==, ETIMEDOUT);
+  return total;
+}
+
+/* A coroutine that makes one call, and what came of it. */
+typedef struct
+{
+  int s;
+  void *buffer;
+  size_t length;
+  int64_t deadline;
+  void *mem;
+  gint64 result;
+  int error;
+  bool is_done;
+  guint order; /* of those that are done, counted from 1 by call_counter */
+} Call;
+
+static guint call_counter;
+
+static inline void
+call_done (Call *call, gint64 result)
+{
+  call->error = errno;
+  call->result = result;
+  call->is_done = true;
+  call->order = ++call_counter;
+}
+
+static inline void
+call_brecv (void *data)
+{
+  Call *call = data;
+  call_done (call, dill_brecv (call->s, call->buffer, call->length, call->deadline));
+}
+
+static inline void
+call_brecv_some (void *data)
+{
+  Call *call = data;
+  call_done (call, dill_brecv_some (call->s, call->buffer, call->length, call->deadline));
+}
+
+static inline void
+call_bsend (void *data)
+{
+  Call *call = data;
+  call_done (call, dill_bsend (call->s, call->buffer, call->length, call->deadline));
+}
+
+static inline void
+call_recvfd (void *data)
+{
+  Call *call = data;
+  call_done (call, dill_ipc_recvfd (call->s, call->deadline));
+}
+
+static inline void
+call_sendfd (void *data)
+{
+  Call *call = data;
+  call_done (call, dill_ipc_sendfd (call->s, STDIN_FILENO, call->deadline));
+}
+
+static inline void
+call_accept (void *data)
+{
+  Call *call = data;
+  call_done (call, call->mem != NULL ? dill_ipc_accept_mem (call->s, call->mem, call->deadline)
+                                     : dill_ipc_accept (call->s, call->deadline));
+}
+
+static inline void
+call_close (void *data)
+{
+  Call *call = data;
+  call_done (call, dill_ipc_close (call->s, call->deadline));
+}
+
+/* Starts FUNC with CALL.  Returns the coroutine's handle. */
+static inline int
+start_call (DillFunc func, Call *call)
+{
+  return test_assert_ok (dill_spawn (func, call));
+}
+
+/* Waits until CALL, running in the coroutine H, is done, and closes H. */
+static inline void
+finish_call (int h, Call *call)
+{
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
+  g_assert_true (call->is_done);
+  g_assert_no_errno (dill_hclose (h));
+}
+
+#define assert_call_errno(call, expected)                                                                              \
+  G_STMT_START                                                                                                         \
+  {                                                                                                                    \
+    g_assert_true ((call).is_done);                                                                                    \
+    test_assert_errno ((errno = (call).error, (call).result), expected);                                               \
+  }                                                                                                                    \
+  G_STMT_END
+
+/* Between begin and end the process can open N more descriptors and no more. */
+typedef struct
+{
+  struct rlimit saved;
+  GArray *fillers; /* the limit is one of numbers: these stand in the holes below it */
+} FdLimit;
+
+static inline void
+fd_limit_begin (FdLimit *limit, guint n)
+{
+  struct rlimit lower;
+  int fd;
+
+  limit->fillers = g_array_new (FALSE, FALSE, sizeof (int));
+  do
+    {
+      fd = test_assert_ok (dup (STDIN_FILENO));
+      g_array_append_val (limit->fillers, fd);
+    }
+  while ((guint) fd + 1 < test_count_fds ());
+
+  g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit->saved));
+  lower = limit->saved;
+  lower.rlim_cur = (rlim_t) fd + 1 + n;
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &lower));
+}
+
+static inline void
+fd_limit_end (FdLimit *limit)
+{
+  g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit->saved));
+  for (guint i = 0; i < limit->fillers->len; i++)
+    close (g_array_index (limit->fillers, int, i));
+  g_array_unref (limit->fillers);
+}

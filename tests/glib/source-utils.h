@@ -1,0 +1,164 @@
+/* source-utils.h: what the tests of the two public sources share: a callback that keeps account of its calls, and a
+ * listener or a connection whose descriptor is known, so that one test serves both.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "test-utils.h"
+#include <dillipc/dillipc.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* What is done with a handle: dill_hclose () and the like. */
+typedef int (*HandleFunc) (int s);
+
+/* An account of the calls of a source's callback; what it does is in the first members. */
+typedef struct
+{
+  gboolean result;   /* what the callback returns */
+  HandleFunc handle; /* (nullable): what it does with the handle */
+  guint n_calls;
+  int s;
+  GIOCondition ready;
+  GThread *thread;
+  guint n_destroyed; /* how often the callback's data was given back */
+} Account;
+
+#define ACCOUNT_INIT                                                                                                   \
+  {                                                                                                                    \
+    .result = G_SOURCE_CONTINUE                                                                                        \
+  }
+
+static inline gboolean
+account_callback (int s, GIOCondition ready, gpointer user_data)
+{
+  Account *account = user_data;
+
+  account->s = s;
+  account->ready = ready;
+  account->thread = g_thread_self ();
+  account->n_calls++;
+  if (account->handle != NULL)
+    test_assert_ok (account->handle (s));
+  return account->result;
+}
+
+static inline void
+account_destroyed (gpointer user_data)
+{
+  ((Account *) user_data)->n_destroyed++;
+}
+
+static inline void
+account_set (GSource *source, Account *account)
+{
+  g_assert_nonnull (source);
+  g_source_set_callback (source, G_SOURCE_FUNC (account_callback), account, account_destroyed);
+}
+
+/* Sets the callback, and attaches SOURCE to CONTEXT.  Returns SOURCE, the caller's. */
+static inline GSource *
+account_attach (GSource *source, Account *account, GMainContext *context)
+{
+  account_set (source, account);
+  g_source_attach (source, context);
+  return source;
+}
+
+/* Lets CONTEXT poll its descriptors and dispatch what is ready, often enough that whatever is ready has its turn. */
+static inline void
+iterate_some (GMainContext *context)
+{
+  for (guint i = 0; i < 5; i++)
+    g_main_context_iteration (context, FALSE);
+}
+
+/* Whether the context under test polls the descriptor NUMBER: GLib calls the function below in place of poll (2). */
+static int poll_number;
+static gboolean poll_has_number;
+
+static inline gint
+poll_and_look (GPollFD *fds, guint n_fds, gint timeout)
+{
+  for (guint i = 0; i < n_fds; i++)
+    poll_has_number |= fds[i].fd == poll_number;
+
+  return g_poll (fds, n_fds, timeout);
+}
+
+static inline gboolean
+is_polled (GMainContext *context, int number)
+{
+  poll_number = number;
+  poll_has_number = FALSE;
+  g_main_context_set_poll_func (context, poll_and_look);
+  iterate_some (context);
+  g_main_context_set_poll_func (context, NULL);
+  return poll_has_number;
+}
+
+/* A handle of either kind, and the other side of it. */
+typedef struct
+{
+  int s;
+  int fd;   /* the number of its descriptor */
+  int peer; /* a connection's other end; a listener's client once there is one, or -1 */
+  struct sockaddr_un address;
+  gboolean is_listener;
+} Subject;
+
+static inline GSource *
+subject_source (const Subject *subject)
+{
+  return subject->is_listener ? dill_ipc_listener_source_new (subject->s)
+                              : dill_ipc_connection_source_new (subject->s, G_IO_IN);
+}
+
+static inline void
+subject_init (Subject *subject, const TestDir *test, gboolean is_listener)
+{
+  *subject = (Subject) { .peer = -1, .address = { .sun_family = AF_UNIX }, .is_listener = is_listener };
+  if (is_listener)
+    {
+      g_strlcpy (subject->address.sun_path, test->path, sizeof subject->address.sun_path);
+      subject->fd = test_assert_ok (socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      test_assert_ok (bind (subject->fd, (struct sockaddr *) &subject->address, sizeof subject->address));
+      test_assert_ok (listen (subject->fd, 10));
+      subject->s = test_assert_ok (dill_ipc_listener_fromfd (subject->fd));
+    }
+  else
+    {
+      int fds[2];
+
+      test_assert_ok (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+      subject->fd = fds[0];
+      subject->peer = fds[1];
+      subject->s = test_assert_ok (dill_ipc_fromfd (subject->fd));
+    }
+}
+
+/* A connection comes in, or a byte. */
+static inline void
+subject_make_ready (Subject *subject)
+{
+  if (subject->is_listener)
+    {
+      g_assert_cmpint (subject->peer, ==, -1);
+      subject->peer = test_assert_ok (socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      test_assert_ok (connect (subject->peer, (struct sockaddr *) &subject->address, sizeof subject->address));
+    }
+  else
+    g_assert_cmpint (write (subject->peer, "x", 1), ==, 1);
+}
+
+/* The handle is the test's to close. */
+static inline void
+subject_clear (Subject *subject)
+{
+  if (subject->peer >= 0)
+    close (subject->peer);
+}

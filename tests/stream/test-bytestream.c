@@ -1,0 +1,428 @@
+/* test-bytestream.c: what dill-stream.h promises of bsend (), brecv () and brecv_some (): exact bytes, and what each way of
+ * failing leaves behind.
+ *
+ * Relies on IPC connections as the streams.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "connection-utils.h"
+
+/* Goes through STREAM in pieces of random lengths. */
+typedef struct
+{
+  int s;
+  gsize length;
+  gsize piece_max;
+} Stream;
+
+static void
+send_stream (void *data)
+{
+  Stream *stream = data;
+  g_autofree guint8 *piece = g_malloc (stream->piece_max);
+
+  for (gsize done = 0; done < stream->length;)
+    {
+      gsize n = MIN ((gsize) g_test_rand_int_range (0, (gint) stream->piece_max + 1), stream->length - done);
+
+      fill_bytes (piece, n, done);
+      g_assert_no_errno (dill_bsend (stream->s, piece, n, soon ()));
+      done += n;
+    }
+  g_assert_no_errno (dill_ipc_done (stream->s, -1));
+}
+
+static void
+test_exact_bytes (TestDir *test G_GNUC_UNUSED, gconstpointer data)
+{
+  gsize piece_max = GPOINTER_TO_SIZE (data);
+  Stream out = { .length = MIN (4 * 1000 * 1000, 4000 * piece_max), .piece_max = piece_max };
+  g_autofree guint8 *piece = g_malloc (piece_max + 2);
+  int s[2], sender;
+
+  make_pair (s);
+  out.s = s[0];
+  sender = test_assert_ok (dill_spawn (send_stream, &out));
+  for (gsize done = 0; done < out.length;)
+    {
+      gsize n = MIN ((gsize) g_test_rand_int_range (0, (gint) piece_max + 1), out.length - done);
+
+      piece[0] = piece[n + 1] = 0xA5;
+      g_assert_no_errno (dill_brecv (s[1], piece + 1, n, soon ()));
+      check_bytes (piece + 1, n, done);
+      g_assert_cmpuint (piece[0] + piece[n + 1], ==, 2 * 0xA5);
+      done += n;
+    }
+
+  test_assert_errno (dill_brecv (s[1], piece, 1, soon ()), EPIPE);
+  g_assert_no_errno (dill_hclose (sender));
+  close_pair (s);
+}
+
+static void
+test_zero_length (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  int s[2];
+  char byte = 'x';
+
+  make_pair (s);
+  g_assert_no_errno (dill_bsend (s[0], NULL, 0, 0));
+  g_assert_no_errno (dill_brecv (s[1], NULL, 0, 0));
+  g_assert_no_errno (dill_brecv (s[1], &byte, 0, -1));
+  test_assert_errno (dill_brecv_some (s[1], &byte, 1, 0), ETIMEDOUT); /* nothing was sent */
+  close_pair (s);
+}
+
+static void
+test_invalid_arguments (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  char byte = 'x';
+  int s[2];
+
+  make_pair (s);
+  test_assert_errno (dill_bsend (s[0], NULL, 1, -1), EINVAL);
+  test_assert_errno (dill_bsend (s[0], &byte, (size_t) SSIZE_MAX + 1, -1), EINVAL);
+  test_assert_errno (dill_brecv (s[1], &byte, (size_t) SSIZE_MAX + 1, -1), EINVAL);
+  test_assert_errno (dill_brecv (s[1], NULL, SIZE_MAX, -1), EINVAL);
+  test_assert_errno (dill_brecv_some (s[1], NULL, 1, -1), EINVAL);
+  test_assert_errno (dill_brecv_some (s[1], &byte, 0, -1), EINVAL);
+  test_assert_errno (dill_brecv_some (s[1], &byte, (size_t) SSIZE_MAX + 1, -1), EINVAL);
+
+  /* None of this has harmed anything. */
+  g_assert_no_errno (dill_bsend (s[0], &byte, 1, 0));
+  g_assert_no_errno (dill_brecv (s[1], &byte, 1, 0));
+  close_pair (s);
+}
+
+/* A deadline that has passed before is like 0: what can be done without waiting is done. */
+static void
+test_past_deadline (TestDir *test G_GNUC_UNUSED, gconstpointer data)
+{
+  int64_t deadline = GPOINTER_TO_SIZE (data);
+  enum { LENGTH = 20 * 1000, N_ITEMS = 5000 };
+  g_autofree struct dill_iolist *items = g_new0 (struct dill_iolist, N_ITEMS);
+  g_autofree guint8 *bytes = g_malloc (LENGTH);
+  int s[2];
+
+  make_pair (s);
+  for (guint i = 0; i < N_ITEMS; i++)
+    items[i] = (struct dill_iolist){ bytes + 4 * i, 4, i + 1 < N_ITEMS ? &items[i + 1] : NULL, 0 };
+
+  /* Often enough for every pause that keeps long transfers fair to fall due. */
+  for (guint i = 0; i < 200; i++)
+    {
+      fill_bytes (bytes, 10, i);
+      g_assert_no_errno (dill_bsend (s[0], bytes, 10, deadline));
+      g_assert_no_errno (dill_brecv (s[1], bytes, 10, deadline));
+      check_bytes (bytes, 10, i);
+      g_assert_no_errno (dill_bsend (s[0], bytes, 5, deadline));
+      g_assert_cmpint (dill_brecv_some (s[1], bytes, 10, deadline), ==, 5);
+    }
+
+  fill_bytes (bytes, LENGTH, 7);
+  g_assert_no_errno (dill_bsendl (s[0], &items[0], &items[N_ITEMS - 1], deadline));
+  memset (bytes, 0, LENGTH);
+  g_assert_no_errno (dill_brecvl (s[1], &items[0], &items[N_ITEMS - 1], deadline));
+  check_bytes (bytes, LENGTH, 7);
+  test_assert_errno (dill_brecv (s[1], bytes, 1, deadline), ETIMEDOUT);
+  close_pair (s);
+}
+
+/* One direction is broken by what AFTER made of its receiver; the other goes on. */
+static void
+check_only_in_is_broken (int broken, int peer)
+{
+  char byte = 'x';
+
+  test_assert_errno (dill_brecv (broken, &byte, 1, soon ()), ECONNRESET);
+  test_assert_errno (dill_brecv (broken, NULL, 1, 0), ECONNRESET);
+  test_assert_errno (dill_brecv_some (broken, &byte, 1, soon ()), ECONNRESET);
+  test_assert_errno (dill_ipc_recvfd (broken, soon ()), ECONNRESET);
+
+  g_assert_no_errno (dill_bsend (broken, "ok", 2, soon ()));
+  g_assert_no_errno (dill_brecv (peer, &byte, 1, soon ()));
+  g_assert_cmpint (byte, ==, 'o');
+  g_assert_no_errno (dill_ipc_done (broken, -1));
+}
+
+static void
+check_only_out_is_broken (int broken, int peer)
+{
+  char byte = 'x';
+
+  test_assert_errno (dill_bsend (broken, &byte, 1, soon ()), ECONNRESET);
+  test_assert_errno (dill_ipc_sendfd (broken, STDIN_FILENO, soon ()), ECONNRESET);
+  test_assert_errno (dill_ipc_done (broken, soon ()), ECONNRESET);
+
+  g_assert_no_errno (dill_bsend (peer, "ok", 2, soon ()));
+  g_assert_no_errno (dill_brecv (broken, &byte, 1, soon ()));
+  g_assert_cmpint (byte, ==, 'o');
+}
+
+static void
+test_brecv_time_out (TestDir *test G_GNUC_UNUSED, gconstpointer data)
+{
+  int64_t milliseconds = GPOINTER_TO_SIZE (data);
+  int64_t start = dill_now ();
+  char bytes[3];
+  int s[2];
+
+  make_pair (s);
+  g_assert_no_errno (dill_bsend (s[1], "ab", 2, soon ()));
+  test_assert_errno (dill_brecv (s[0], bytes, 3, milliseconds > 0 ? start + milliseconds : 0), ETIMEDOUT);
+  g_assert_cmpint (dill_now (), >=, start + milliseconds);
+  check_only_in_is_broken (s[0], s[1]);
+  close_pair (s);
+}
+
+static void
+test_brecv_canceled (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  char bytes[3];
+  Call call = { .buffer = bytes, .length = 3, .deadline = -1 };
+  int s[2], h;
+
+  make_pair (s);
+  call.s = s[0];
+  g_assert_no_errno (dill_bsend (s[1], "ab", 2, soon ()));
+  h = start_call (call_brecv, &call);
+  g_assert_no_errno (dill_hclose (h));
+  assert_call_errno (call, ECANCELED);
+  check_only_in_is_broken (s[0], s[1]);
+  close_pair (s);
+}
+
+static void
+test_bsend_time_out (TestDir *test G_GNUC_UNUSED, gconstpointer data)
+{
+  int64_t milliseconds = GPOINTER_TO_SIZE (data);
+  int64_t start = dill_now ();
+  gsize length = 8 * 1000 * 1000;
+  g_autofree char *bytes = g_malloc0 (length);
+  int s[2];
+
+  make_pair (s);
+  test_assert_errno (dill_bsend (s[0], bytes, length, milliseconds > 0 ? start + milliseconds : 0), ETIMEDOUT);
+  g_assert_cmpint (dill_now (), >=, start + milliseconds);
+  check_only_out_is_broken (s[0], s[1]);
+  close_pair (s);
+}
+
+static void
+test_bsend_canceled (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  gsize length = 8 * 1000 * 1000;
+  g_autofree char *bytes = g_malloc0 (length);
+  Call call = { .buffer = bytes, .length = length, .deadline = -1 };
+  int s[2], h;
+
+  make_pair (s);
+  call.s = s[0];
+  h = start_call (call_bsend, &call);
+  g_assert_false (call.is_done);
+  g_assert_no_errno (dill_hclose (h));
+  assert_call_errno (call, ECANCELED);
+  check_only_out_is_broken (s[0], s[1]);
+  close_pair (s);
+}
+
+static void
+test_brecv_some (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  int64_t start = dill_now ();
+  char bytes[10];
+  Call call = { .buffer = bytes, .length = sizeof bytes, .deadline = -1 };
+  int s[2], h;
+
+  make_pair (s);
+  call.s = s[1];
+
+  /* Time-outs and cancellation leave the stream whole. */
+  test_assert_errno (dill_brecv_some (s[1], bytes, 1, 0), ETIMEDOUT);
+  test_assert_errno (dill_brecv_some (s[1], bytes, 1, start), ETIMEDOUT);
+  test_assert_errno (dill_brecv_some (s[1], bytes, 1, start + 5), ETIMEDOUT);
+  g_assert_cmpint (dill_now (), >=, start + 5);
+  h = start_call (call_brecv_some, &call);
+  g_assert_no_errno (dill_hclose (h));
+  assert_call_errno (call, ECANCELED);
+
+  g_assert_no_errno (dill_bsend (s[0], "abcdef", 6, 0));
+  g_assert_cmpint (dill_brecv_some (s[1], bytes, 2, -1), ==, 2);
+  g_assert_cmpmem (bytes, 2, "ab", 2);
+
+  /* What was read ahead comes alone, though more has arrived since; a brecv () joins the two. */
+  g_assert_no_errno (dill_bsend (s[0], "ghi", 3, 0));
+  g_assert_cmpint (dill_brecv_some (s[1], bytes, sizeof bytes, -1), ==, 4);
+  g_assert_cmpmem (bytes, 4, "cdef", 4);
+  g_assert_no_errno (dill_brecv (s[1], bytes, 3, 0));
+  g_assert_cmpmem (bytes, 3, "ghi", 3);
+
+  g_assert_no_errno (dill_ipc_done (s[0], -1));
+  test_assert_errno (dill_brecv_some (s[1], bytes, 1, -1), EPIPE);
+  test_assert_errno (dill_brecv_some (s[1], bytes, 1, 0), EPIPE);
+  close_pair (s);
+}
+
+static void
+test_null_buffer (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  Stream out = { .length = 1000 * 1000, .piece_max = 40 * 1000 };
+  char byte;
+  int s[2], sender;
+
+  make_pair (s);
+  out.s = s[0];
+  sender = test_assert_ok (dill_spawn (send_stream, &out));
+  for (gsize done = 0; done < out.length; done += 100 * 1000)
+    {
+      g_assert_no_errno (dill_brecv (s[1], NULL, 99999, soon ()));
+      g_assert_no_errno (dill_brecv (s[1], &byte, 1, soon ()));
+      g_assert_cmpuint ((guint8) byte, ==, byte_at (done + 99999));
+    }
+  test_assert_errno (dill_brecv (s[1], NULL, 1, soon ()), EPIPE);
+
+  /* In the other direction nothing comes. */
+  test_assert_errno (dill_brecv (s[0], NULL, 1000, dill_now () + 5), ETIMEDOUT);
+  test_assert_errno (dill_brecv (s[0], NULL, 1, soon ()), ECONNRESET);
+  g_assert_no_errno (dill_hclose (sender));
+  close_pair (s);
+}
+
+static void
+test_end_of_stream (TestDir *test G_GNUC_UNUSED, gconstpointer data)
+{
+  bool by_closing = GPOINTER_TO_SIZE (data);
+  char bytes[10];
+  int s[2];
+
+  make_pair (s);
+  g_assert_no_errno (dill_bsend (s[0], "abc", 3, 0));
+  if (by_closing)
+    g_assert_no_errno (dill_hclose (s[0]));
+  else
+    g_assert_no_errno (dill_ipc_done (s[0], -1));
+
+  g_assert_no_errno (dill_brecv (s[1], bytes, 1, soon ()));
+  test_assert_errno (dill_brecv (s[1], bytes, 3, soon ()), EPIPE); /* in the middle */
+  test_assert_errno (dill_brecv (s[1], bytes, 1, soon ()), EPIPE);
+  test_assert_errno (dill_brecv (s[1], NULL, 1, 0), EPIPE);
+  test_assert_errno (dill_ipc_recvfd (s[1], soon ()), EPIPE);
+  if (by_closing)
+    {
+      test_assert_errno (dill_bsend (s[1], "abc", 3, soon ()), ECONNRESET); /* and no SIGPIPE */
+      test_assert_errno (dill_ipc_sendfd (s[1], STDIN_FILENO, soon ()), ECONNRESET);
+    }
+  else
+    {
+      g_assert_no_errno (dill_bsend (s[1], "abc", 3, soon ()));
+      g_assert_no_errno (dill_hclose (s[0]));
+    }
+  g_assert_no_errno (dill_hclose (s[1]));
+}
+
+static void
+test_end_wakes_receiver (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  char bytes[3];
+  Call call = { .buffer = bytes, .length = 3, .deadline = -1 };
+  int s[2], h;
+
+  make_pair (s);
+  call.s = s[1];
+  h = start_call (call_brecv, &call);
+  g_assert_no_errno (dill_bsend (s[0], "ab", 2, 0)); /* two events in one: bytes and the end */
+  g_assert_no_errno (dill_hclose (s[0]));
+  finish_call (h, &call);
+  assert_call_errno (call, EPIPE);
+  g_assert_no_errno (dill_hclose (s[1]));
+}
+
+static void
+test_peer_closes_while_sending (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  gsize length = 8 * 1000 * 1000;
+  g_autofree char *bytes = g_malloc0 (length);
+  Call call = { .buffer = bytes, .length = length, .deadline = -1 };
+  int s[2], h;
+
+  make_pair (s);
+  call.s = s[0];
+  h = start_call (call_bsend, &call);
+  g_assert_false (call.is_done);
+  g_assert_no_errno (dill_hclose (s[1]));
+  finish_call (h, &call);
+  assert_call_errno (call, ECONNRESET);
+  test_assert_errno (dill_bsend (s[0], bytes, 1, soon ()), ECONNRESET);
+  g_assert_no_errno (dill_hclose (s[0]));
+}
+
+static void
+test_send_after_done (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  char bytes[3];
+  int s[2];
+
+  make_pair (s);
+  g_assert_no_errno (dill_bsend (s[0], "abc", 3, 0));
+  g_assert_no_errno (dill_ipc_done (s[0], 0));
+  test_assert_errno (dill_bsend (s[0], "abc", 3, soon ()), EPIPE);
+  test_assert_errno (dill_bsend (s[0], "", 0, soon ()), EPIPE);
+  test_assert_errno (dill_ipc_sendfd (s[0], STDIN_FILENO, soon ()), EPIPE);
+  test_assert_errno (dill_ipc_done (s[0], soon ()), EPIPE);
+  g_assert_no_errno (dill_brecv (s[1], bytes, 3, soon ()));
+  g_assert_no_errno (dill_bsend (s[1], "abc", 3, 0));
+  g_assert_no_errno (dill_brecv (s[0], bytes, 3, soon ()));
+  close_pair (s);
+}
+
+static void
+test_far_deadlines (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  static const int64_t deadlines[] = { INT64_MAX, INT64_C (100) * 365 * 86400 * 1000, -1, INT64_MIN };
+
+  for (guint i = 0; i < G_N_ELEMENTS (deadlines); i++)
+    {
+      char byte;
+      Call call = { .buffer = &byte, .length = 1, .deadline = deadlines[i] };
+      int s[2], h;
+
+      make_pair (s);
+      call.s = s[1];
+      h = start_call (call_brecv, &call);
+      g_assert_no_errno (dill_msleep (dill_now () + 2));
+      g_assert_false (call.is_done);
+      g_assert_no_errno (dill_bsend (s[0], "a", 1, deadlines[i]));
+      finish_call (h, &call);
+      g_assert_cmpint (call.result, ==, 0);
+      close_pair (s);
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  test_add_data ("/bytestream/exact-bytes/small", GSIZE_TO_POINTER (7), test_exact_bytes);
+  test_add_data ("/bytestream/exact-bytes/medium", GSIZE_TO_POINTER (3000), test_exact_bytes);
+  test_add_data ("/bytestream/exact-bytes/around-the-buffer", GSIZE_TO_POINTER (17 * 1024), test_exact_bytes);
+  test_add_data ("/bytestream/exact-bytes/large", GSIZE_TO_POINTER (1000 * 1000), test_exact_bytes);
+  test_add ("/bytestream/zero-length", test_zero_length);
+  test_add ("/bytestream/invalid-arguments", test_invalid_arguments);
+  test_add_data ("/bytestream/deadline/zero", GSIZE_TO_POINTER (0), test_past_deadline);
+  test_add_data ("/bytestream/deadline/past", GSIZE_TO_POINTER (1), test_past_deadline);
+  test_add ("/bytestream/deadline/far", test_far_deadlines);
+  test_add_data ("/bytestream/time-out/brecv-at-once", GSIZE_TO_POINTER (0), test_brecv_time_out);
+  test_add_data ("/bytestream/time-out/brecv", GSIZE_TO_POINTER (10), test_brecv_time_out);
+  test_add_data ("/bytestream/time-out/bsend-at-once", GSIZE_TO_POINTER (0), test_bsend_time_out);
+  test_add_data ("/bytestream/time-out/bsend", GSIZE_TO_POINTER (10), test_bsend_time_out);
+  test_add ("/bytestream/canceled/brecv", test_brecv_canceled);
+  test_add ("/bytestream/canceled/bsend", test_bsend_canceled);
+  test_add ("/bytestream/brecv-some", test_brecv_some);
+  test_add ("/bytestream/null-buffer", test_null_buffer);
+  test_add_data ("/bytestream/end/done", GSIZE_TO_POINTER (false), test_end_of_stream);
+  test_add_data ("/bytestream/end/closed", GSIZE_TO_POINTER (true), test_end_of_stream);
+  test_add ("/bytestream/end/wakes-receiver", test_end_wakes_receiver);
+  test_add ("/bytestream/end/peer-closes-while-sending", test_peer_closes_while_sending);
+  test_add ("/bytestream/end/send-after-done", test_send_after_done);
+  return g_test_run ();
+}
