@@ -40,6 +40,13 @@ dill_go_lambda_ (const struct dill_go_site *site, int bundle, void *mem, size_t 
 
 #elif defined(__x86_64__) || defined(__aarch64__)
 
+#if !defined(__clang__)
+/* gcc's -Wextra warns of locals around a function that returns twice, as setjmp () leaves them in doubt.  Here the caller
+ * stands still between the two returns: none of its locals changes but through pointers, and the warning is never true.
+ * It is given for the whole function, so it can only be silenced for the whole file. */
+#pragma GCC diagnostic ignored "-Wclobbered"
+#endif
+
 DILL_EXPORT int dill_go_begin (int *handle, const struct dill_go_site *site, int bundle, void *mem, size_t len)
     DILL_RETURNS_TWICE;
 DILL_EXPORT void dill_go_end (void);

@@ -27,22 +27,49 @@
 #define bundle_go dill_bundle_go
 #define bundle_go_mem dill_bundle_go_mem
 #define bundle_wait dill_bundle_wait
-#define yield dill_yield
 
 #define hclose dill_hclose
 #define hown dill_hown
 
-#define now dill_now
 #define msleep dill_msleep
 #define fdin dill_fdin
 #define fdout dill_fdout
 #define fdclean dill_fdclean
 
+#ifdef __cplusplus
+/* Functions, since macros of these names would reach into the standard library: <chrono>, <thread>. */
+static inline int64_t
+now (void)
+{
+  return dill_now ();
+}
+
+static inline int
+yield (void)
+{
+  return dill_yield ();
+}
+#else
+#define now dill_now
+#define yield dill_yield
+#endif
+
 #define iolist dill_iolist
 #define bsend dill_bsend
 #define brecv dill_brecv
-#define bsendl dill_bsendl
-#define brecvl dill_brecvl
+
+/* Functions, since the members of struct bsock_vfs have these names too. */
+static inline int
+bsendl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
+{
+  return dill_bsendl (s, first, last, deadline);
+}
+
+static inline int
+brecvl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
+{
+  return dill_brecvl (s, first, last, deadline);
+}
 
 #define ipc_storage dill_ipc_storage
 #define ipc_listener_storage dill_ipc_listener_storage

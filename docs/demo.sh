@@ -22,7 +22,7 @@ SENDING_CLIENTS=3
 MAX_FILES=2000
 MAX_MEBIBYTES=256
 
-# The timer ticks every 10 ms.  On an idle machine the latest tick is 1 or 2 ms late; the bound leaves room for a busy one.
+# The timer ticks every 10 ms.  On an idle machine the latest tick is 1 or 2 ms late; there is room for a busy one.
 MAX_DELAY=500
 
 # No step takes longer than this many seconds, whatever goes wrong.
@@ -119,7 +119,7 @@ only_readable ()
   done
 }
 
-# Leaves in $scratch: "files", a name a line; "files0", the same with zero bytes; "amount": files, bytes, files left out.
+# Leaves in $scratch: "files", a name a line; "files0", the same with zero bytes; "amount": files, bytes, left out.
 select_files ()
 {
   find_files | only_readable | sort | tr '\n' '\0' >"$scratch/found0"

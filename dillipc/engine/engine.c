@@ -70,7 +70,7 @@ find_engine (struct dill_thread *thread, GMainContext *context)
 
       next = link->next;
       if (g_atomic_int_get (&engine->is_orphaned))
-        dill_engine_free (engine);
+        dill_engine_end (engine);
       else if (engine->context == context)
         return engine;
     }
@@ -194,4 +194,11 @@ dill_engine_free (struct dill_engine *engine)
   dill_poller_clear (&engine->poller);
   free (engine);
   return left_over.found;
+}
+
+void
+dill_engine_end (struct dill_engine *engine)
+{
+  if (dill_engine_free (engine))
+    g_warning ("a GMainContext has ended with coroutines or handles that were not closed; they are gone");
 }

@@ -13,6 +13,9 @@
 struct dill_fd_table;
 struct dill_thread;
 
+/* How long coroutines run at most, in microseconds, until descriptors and timers are looked at. */
+#define DILL_ROUND_MAX_US 250
+
 struct dill_engine
 {
   struct dill_list link; /* in the thread's list */
@@ -29,8 +32,9 @@ struct dill_engine
 
   unsigned quota;          /* resumptions left before descriptors and timers are looked at */
   unsigned quota_size;     /* what it starts with, by experience */
-  int64_t busy_since;      /* since when other sources of lower priority had no turn, in microseconds; 0: they had */
-  bool is_stepping_back;   /* this turn is theirs */
+  int64_t busy_since;       /* since when sources of lower priority may have had no turn, in microseconds */
+  int64_t last_end;         /* of a dispatch, likewise */
+  unsigned n_turns_to_pass; /* these are theirs */
   bool is_prepared;        /* the context is about to poll, and will not ask again before */
   bool is_inherited;       /* it is the parent process's */
   int is_orphaned;         /* atomic: the context has ended in another thread */
@@ -48,6 +52,9 @@ void dill_engine_kick (struct dill_engine *engine);
 
 /* Ends ENGINE: its coroutines never run again, its objects are closed. Returns whether there were any. */
 bool dill_engine_free (struct dill_engine *engine);
+
+/* The same, because its context has ended, with a warning if there were any. */
+void dill_engine_end (struct dill_engine *engine);
 
 /* source.c: the GSource that drives ENGINE, attached to its context. */
 void dill_source_attach (struct dill_engine *engine);

@@ -23,15 +23,15 @@ const bool dill_poller_reports_edges = true;
 void
 dill_poller_init (struct dill_poller *poller)
 {
-  *poller = (struct dill_poller){ .epoll_fd = -1 };
+  *poller = (struct dill_poller){ .epoll = { .fd = -1, .events = G_IO_IN } };
 }
 
 void
 dill_poller_clear (struct dill_poller *poller)
 {
-  if (poller->epoll_fd >= 0)
-    close (poller->epoll_fd);
-  poller->epoll_fd = -1;
+  if (poller->epoll.fd >= 0)
+    close (poller->epoll.fd);
+  poller->epoll.fd = -1;
   dill_poller_clear_slots (poller);
 }
 
@@ -40,14 +40,16 @@ open_epoll (struct dill_engine *engine)
 {
   struct dill_poller *poller = &engine->poller;
 
-  if (poller->epoll_fd >= 0)
+  if (poller->epoll.fd >= 0)
     return 0;
 
-  poller->epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
-  if (poller->epoll_fd < 0)
+  poller->epoll.fd = epoll_create1 (EPOLL_CLOEXEC);
+  if (poller->epoll.fd < 0)
     return -1;
 
-  poller->epoll_tag = g_source_add_unix_fd (engine->source, poller->epoll_fd, G_IO_IN);
+  /* Not g_source_add_unix_fd (): a source with a ready descriptor of that kind is dispatched whatever its check function
+   * says, so that it could never step back for others. */
+  g_source_add_poll (engine->source, &poller->epoll);
   return 0;
 }
 
@@ -62,7 +64,7 @@ control (struct dill_watch *watch, int operation, unsigned directions)
   if (directions & DILL_OUT)
     event.events |= EPOLLOUT;
   event.data.u64 = (uint64_t) poller->slots[watch->slot - 1].generation << 32 | watch->slot;
-  return epoll_ctl (poller->epoll_fd, operation, watch->fd, &event);
+  return epoll_ctl (poller->epoll.fd, operation, watch->fd, &event);
 }
 
 static int
@@ -79,10 +81,26 @@ register_watch (struct dill_watch *watch, unsigned directions)
   return rc;
 }
 
+/* What the kernel is known to tell WATCH.  The program may have closed the descriptor of a one-shot watch between two
+ * waits, and the kernel forgotten it: only a wait that is under way says that it is there. */
+static unsigned
+armed_directions (const struct dill_watch *watch)
+{
+  unsigned armed = watch->armed;
+
+  if (watch->is_one_shot && !dill_watch_is_busy (watch, DILL_IN))
+    armed &= ~DILL_IN;
+  if (watch->is_one_shot && !dill_watch_is_busy (watch, DILL_OUT))
+    armed &= ~DILL_OUT;
+  return armed;
+}
+
 int
 dill_poller_arm (struct dill_watch *watch, unsigned directions)
 {
-  if (G_LIKELY ((directions & ~watch->armed) == 0))
+  unsigned armed = armed_directions (watch);
+
+  if (G_LIKELY ((directions & ~armed) == 0))
     return 0;
 
   if (watch->engine == NULL)
@@ -94,7 +112,7 @@ dill_poller_arm (struct dill_watch *watch, unsigned directions)
   if (open_epoll (watch->engine) < 0)
     return -1;
 
-  directions |= watch->armed;
+  directions |= armed;
   if (watch->slot == 0)
     {
       if (register_watch (watch, watch->is_one_shot ? directions : directions | DILL_IN) < 0)
@@ -117,7 +135,7 @@ dill_poller_disarm (struct dill_watch *watch)
   if (watch->slot == 0)
     return;
 
-  epoll_ctl (watch->engine->poller.epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+  epoll_ctl (watch->engine->poller.epoll.fd, EPOLL_CTL_DEL, watch->fd, NULL);
   dill_poller_free_slot (&watch->engine->poller, watch);
   watch->armed = 0;
 }
@@ -125,7 +143,7 @@ dill_poller_disarm (struct dill_watch *watch)
 bool
 dill_poller_check (struct dill_engine *engine)
 {
-  return engine->poller.epoll_tag != NULL && g_source_query_unix_fd (engine->source, engine->poller.epoll_tag) != 0;
+  return engine->poller.epoll.revents != 0;
 }
 
 static unsigned
@@ -142,13 +160,25 @@ directions_of (uint32_t events)
   return directions;
 }
 
+/* A one-shot watch has forgotten both directions, though only one was ready: asks again for the OTHERS that are waited
+ * for.  If that fails they are the caller's to look at: returns them. */
+static unsigned
+rearm (struct dill_watch *watch, unsigned others)
+{
+  watch->armed = 0;
+  if (!dill_watch_is_busy (watch, others) || dill_poller_arm (watch, others) == 0)
+    return 0;
+
+  return others;
+}
+
 static void
 report (struct dill_watch *watch, uint32_t events)
 {
   unsigned directions = directions_of (events);
 
   if (watch->is_one_shot)
-    watch->armed = 0;
+    directions |= rearm (watch, watch->armed & ~directions);
   else if ((events & EPOLLOUT) && !dill_watch_is_busy (watch, DILL_OUT) && watch->notify == NULL)
     {
       /* Nobody waits to send any more. */
@@ -166,11 +196,13 @@ dill_poller_collect (struct dill_engine *engine)
   struct dill_poller *poller = &engine->poller;
   int n_events;
 
-  if (poller->epoll_fd < 0)
+  if (poller->epoll.fd < 0)
     return false;
 
+  poller->epoll.revents = 0; /* as old as the last poll (2) */
+
   /* No code of the program runs in here, so a watch can only vanish before: then its generation has changed. */
-  n_events = epoll_wait (poller->epoll_fd, events, N_EVENTS, 0);
+  n_events = epoll_wait (poller->epoll.fd, events, N_EVENTS, 0);
   for (int i = 0; i < n_events; i++)
     {
       struct dill_watch *watch

@@ -15,7 +15,7 @@ const bool dill_poller_reports_edges = false;
 void
 dill_poller_init (struct dill_poller *poller)
 {
-  *poller = (struct dill_poller){ .epoll_fd = -1 };
+  *poller = (struct dill_poller){ .epoll = { .fd = -1 } };
 }
 
 void
@@ -25,31 +25,24 @@ dill_poller_clear (struct dill_poller *poller)
 }
 
 static void
-unpoll (struct dill_watch *watch)
-{
-  /* The source, and with it the GPollFD, is gone when the engine ends. */
-  if (watch->poll_tag != NULL && watch->engine->source != NULL)
-    g_source_remove_unix_fd (watch->engine->source, watch->poll_tag);
-  watch->poll_tag = NULL;
-  watch->armed = 0;
-}
-
-static void
 poll_for (struct dill_watch *watch, unsigned directions)
 {
-  GIOCondition condition = 0;
+  GSource *source = watch->engine->source; /* NULL when the engine ends, and the source has forgotten its descriptors */
+  gushort events = 0;
 
   if (directions & DILL_IN)
-    condition |= G_IO_IN | G_IO_PRI;
+    events |= G_IO_IN | G_IO_PRI;
   if (directions & DILL_OUT)
-    condition |= G_IO_OUT;
+    events |= G_IO_OUT;
 
-  if (directions == 0)
-    unpoll (watch);
-  else if (watch->poll_tag == NULL)
-    watch->poll_tag = g_source_add_unix_fd (watch->engine->source, watch->fd, condition);
-  else
-    g_source_modify_unix_fd (watch->engine->source, watch->poll_tag, condition);
+  if (events == 0 && watch->poll.events != 0 && source != NULL)
+    g_source_remove_poll (source, &watch->poll);
+  if (events != 0 && watch->poll.events == 0)
+    {
+      watch->poll = (GPollFD){ .fd = watch->fd };
+      g_source_add_poll (source, &watch->poll);
+    }
+  watch->poll.events = events;
   watch->armed = (uint8_t) directions;
 }
 
@@ -78,17 +71,14 @@ dill_poller_disarm (struct dill_watch *watch)
   if (watch->slot == 0)
     return;
 
-  unpoll (watch);
+  poll_for (watch, 0);
   dill_poller_free_slot (&watch->engine->poller, watch);
 }
 
 static GIOCondition
-found_by_poll (struct dill_engine *engine, struct dill_watch *watch)
+found_by_poll (const struct dill_watch *watch)
 {
-  if (watch == NULL || watch->poll_tag == NULL)
-    return 0;
-
-  return g_source_query_unix_fd (engine->source, watch->poll_tag);
+  return watch == NULL || watch->poll.events == 0 ? 0 : watch->poll.revents;
 }
 
 bool
@@ -98,7 +88,7 @@ dill_poller_check (struct dill_engine *engine)
 
   poller->is_fresh = false;
   for (uint32_t i = 0; i < poller->n_slots && !poller->is_fresh; i++)
-    poller->is_fresh = found_by_poll (engine, poller->slots[i].watch) != 0;
+    poller->is_fresh = found_by_poll (poller->slots[i].watch) != 0;
 
   return poller->is_fresh;
 }
@@ -133,7 +123,7 @@ dill_poller_collect (struct dill_engine *engine)
   for (uint32_t i = 0; i < poller->n_slots; i++)
     {
       struct dill_watch *watch = poller->slots[i].watch;
-      GIOCondition condition = found_by_poll (engine, watch);
+      GIOCondition condition = found_by_poll (watch);
 
       if (condition == 0)
         continue;

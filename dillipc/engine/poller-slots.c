@@ -86,7 +86,7 @@ dill_poller_clear_slots (struct dill_poller *poller)
       watch->engine = NULL;
       watch->slot = 0;
       watch->armed = 0;
-      watch->poll_tag = NULL;
+      watch->poll.events = 0;
     }
 
   free (poller->slots);

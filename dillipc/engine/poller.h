@@ -27,8 +27,7 @@ struct dill_poller
   struct dill_poller_slot *slots;
   uint32_t n_slots;
   uint32_t first_free; /* 1 + index, or 0 */
-  int epoll_fd;        /* -1 until the first descriptor is waited for, and in poller-glib.c */
-  gpointer epoll_tag;  /* of the epoll descriptor in the engine's source */
+  GPollFD epoll;       /* in the engine's source; fd -1 until a descriptor is waited for, and in poller-glib.c */
   bool is_fresh;       /* the context has polled, and its findings have not been collected */
 };
 

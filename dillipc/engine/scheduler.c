@@ -6,6 +6,8 @@
 #include "engine/thread.h"
 #include "engine/wait.h"
 
+#define RESUMPTIONS_PER_LOOK 8
+
 void
 dill_flow_init (struct dill_flow *coroutine, struct dill_engine *engine, const struct dill_go_site *site,
                 void (*abandon) (struct dill_flow *coroutine))
@@ -75,6 +77,17 @@ dill_scheduler_begin (struct dill_thread *thread, struct dill_flow *coroutine, v
   return sp;
 }
 
+/* Uses up one resumption of the engine's quota.  What coroutines do between two waits can change at any time from
+ * nanoseconds to milliseconds, so the clock is looked at too. */
+static void
+spend_quota (struct dill_engine *engine)
+{
+  engine->quota--;
+  if (engine->quota % RESUMPTIONS_PER_LOOK == 0
+      && g_get_monotonic_time () - engine->thread->slice_start > DILL_ROUND_MAX_US)
+    engine->quota = 0;
+}
+
 /* Who runs after COROUTINE: the next ready one in its place, if the scheduler's loop would have chosen that, or else its
  * resumer. */
 static struct dill_flow *
@@ -92,7 +105,7 @@ successor (struct dill_flow *coroutine)
   if (next == NULL)
     return coroutine->resumer;
 
-  engine->quota--;
+  spend_quota (engine);
   dill_list_remove (&wait->link);
   wait->resumed = true;
   next->resumer = coroutine->resumer;
@@ -154,7 +167,7 @@ dill_scheduler_run (struct dill_thread *thread, struct dill_engine *engine)
     {
       struct dill_wait *wait = dill_container_of (link, struct dill_wait, link);
 
-      engine->quota--;
+      spend_quota (engine);
       wait->resumed = true;
       if (wait->coroutine == NULL)
         return true;

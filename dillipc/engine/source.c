@@ -5,7 +5,9 @@
  * it back for each dispatch, at three system calls.
  *
  * One dispatch works for a millisecond at most, then the context looks at its other sources.  Those of a lower priority
- * get no turn while this one always is ready: so after 5 ms of that it passes for one turn.
+ * get no turn while this one always is ready: so after 5 ms of that, without a pause of 2 ms, it passes for two turns.
+ * The first may go to sources of its own priority that have become ready during the dispatch, as a timer of a millisecond
+ * always has; the second comes right after it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -18,11 +20,12 @@
 
 #define DISPATCH_MAX_US 1000
 #define BUSY_MAX_US 5000
+#define QUIET_MIN_US 2000
+#define TURNS_TO_PASS 2
 #define TRIM_PAUSE_US 5000
 
 /* How long a round between two looks at descriptors and timers ought to take, and how many resumptions it may have. */
 #define ROUND_MIN_US 50
-#define ROUND_MAX_US 250
 #define QUOTA_MAX 128
 
 struct dill_source
@@ -56,6 +59,27 @@ source_engine (GSource *source)
   return engine;
 }
 
+/* Whether this turn of the loop is for others, though there is work to do. */
+static bool
+must_pass (struct dill_engine *engine)
+{
+  int64_t now = g_get_monotonic_time ();
+
+  if (now - engine->last_end > QUIET_MIN_US)
+    {
+      /* There has been a pause: everybody had his turn. */
+      engine->n_turns_to_pass = 0;
+      engine->busy_since = now;
+    }
+  else if (now - engine->busy_since > BUSY_MAX_US)
+    {
+      engine->n_turns_to_pass = TURNS_TO_PASS;
+      engine->busy_since = now;
+    }
+
+  return engine->n_turns_to_pass > 0;
+}
+
 static gboolean
 source_prepare (GSource *source, int *timeout)
 {
@@ -65,46 +89,28 @@ source_prepare (GSource *source, int *timeout)
   if (engine == NULL)
     return FALSE;
 
-  if (engine->busy_since != 0 && g_get_monotonic_time () - engine->busy_since > BUSY_MAX_US)
-    {
-      engine->is_stepping_back = true;
-      *timeout = 0;
-      return FALSE;
-    }
-
   engine->is_prepared = true;
-  if (!dill_list_is_empty (&engine->ready))
-    {
-      *timeout = 0;
-      return TRUE;
-    }
-
-  *timeout = next_timeout (engine);
-  return *timeout == 0;
+  *timeout = dill_list_is_empty (&engine->ready) ? next_timeout (engine) : 0;
+  return *timeout == 0 && !must_pass (engine);
 }
 
 static gboolean
 source_check (GSource *source)
 {
   struct dill_engine *engine = source_engine (source);
-  bool is_ready;
 
   if (engine == NULL)
     return FALSE;
 
   engine->is_prepared = false;
-  is_ready = dill_poller_check (engine);
-  if (engine->is_stepping_back)
-    {
-      engine->is_stepping_back = false;
-      engine->busy_since = 0;
-      return FALSE;
-    }
+  if (!dill_poller_check (engine) && dill_list_is_empty (&engine->ready) && next_timeout (engine) != 0)
+    return FALSE;
 
-  is_ready = is_ready || !dill_list_is_empty (&engine->ready) || next_timeout (engine) == 0;
-  if (!is_ready)
-    engine->busy_since = 0;
-  return is_ready;
+  if (!must_pass (engine))
+    return TRUE;
+
+  engine->n_turns_to_pass--;
+  return FALSE;
 }
 
 static void
@@ -130,7 +136,7 @@ adapt_quota (struct dill_engine *engine, int64_t elapsed)
 {
   if (elapsed < ROUND_MIN_US)
     engine->quota_size = MIN (2 * engine->quota_size, QUOTA_MAX);
-  else if (elapsed > ROUND_MAX_US)
+  else if (elapsed > DILL_ROUND_MAX_US)
     engine->quota_size = MAX (engine->quota_size / 4, 1);
 }
 
@@ -163,8 +169,6 @@ source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
   thread = engine->thread;
   engine->is_prepared = false;
   start = now = g_get_monotonic_time ();
-  if (engine->busy_since == 0)
-    engine->busy_since = start;
 
   do
     {
@@ -184,10 +188,28 @@ source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 
   if (dill_list_is_empty (&engine->ready))
     trim_stacks (thread, now);
+  engine->last_end = now;
   return G_SOURCE_CONTINUE;
 }
 
-/* The context has ended. */
+/* The context has ended, or is ending, and not in the engine's thread, which may be ending at the same time. */
+static void
+source_dispose (GSource *source)
+{
+  struct dill_engine *engine;
+
+  dill_handle_lock ();
+  engine = ((struct dill_source *) source)->engine;
+  if (engine != NULL && engine->thread != dill_thread_self)
+    {
+      ((struct dill_source *) source)->engine = NULL;
+      engine->source = NULL;
+      g_atomic_int_set (&engine->is_orphaned, 1);
+    }
+  dill_handle_unlock ();
+}
+
+/* It has ended in the engine's thread. */
 static void
 source_finalize (GSource *source)
 {
@@ -197,10 +219,7 @@ source_finalize (GSource *source)
     return;
 
   engine->source = NULL;
-  if (engine->thread != dill_thread_self)
-    g_atomic_int_set (&engine->is_orphaned, 1);
-  else if (dill_engine_free (engine))
-    g_warning ("a GMainContext has ended with coroutines or handles that were not closed; they are gone");
+  dill_engine_end (engine);
 }
 
 static GSourceFuncs source_funcs = {
@@ -218,6 +237,7 @@ dill_source_attach (struct dill_engine *engine)
   ((struct dill_source *) source)->engine = engine;
   engine->source = source;
   dill_source_set_name (source, "[dillipc] engine");
+  g_source_set_dispose_function (source, source_dispose);
   g_source_set_can_recurse (source, TRUE);
   g_source_attach (source, engine->context);
   g_source_unref (source);
@@ -226,10 +246,21 @@ dill_source_attach (struct dill_engine *engine)
 void
 dill_source_destroy (struct dill_engine *engine)
 {
-  if (engine->source == NULL)
+  GSource *source;
+
+  /* Another thread may be ending the context: whoever is first cuts the tie. */
+  dill_handle_lock ();
+  source = engine->source;
+  engine->source = NULL;
+  if (source != NULL)
+    {
+      ((struct dill_source *) source)->engine = NULL;
+      g_source_ref (source);
+    }
+  dill_handle_unlock ();
+  if (source == NULL)
     return;
 
-  ((struct dill_source *) engine->source)->engine = NULL;
-  g_source_destroy (engine->source);
-  engine->source = NULL;
+  g_source_destroy (source);
+  g_source_unref (source);
 }

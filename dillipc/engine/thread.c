@@ -31,6 +31,19 @@ close_left_over (int h, struct dill_hvfs *vfs, void *data)
   vfs->close (vfs);
 }
 
+/* pthread_exit () in a callback leaves the context in the middle of a dispatch; preparing it anew makes it forget that. */
+static void
+end_private_context (struct dill_thread *thread)
+{
+  int priority;
+
+  if (thread->private_context == NULL)
+    return;
+
+  g_main_context_prepare (thread->private_context, &priority);
+  g_clear_pointer (&thread->private_context, g_main_context_unref);
+}
+
 static void
 thread_end (void *data)
 {
@@ -49,7 +62,7 @@ thread_end (void *data)
   dill_handle_pool_clear (&thread->handles);
   dill_stack_pool_clear (&thread->stacks);
   dill_buffer_pool_clear (&thread->buffers);
-  g_clear_pointer (&thread->private_context, g_main_context_unref);
+  end_private_context (thread);
   dill_context_clear (&thread->own.context);
   dill_thread_self = NULL;
   free (thread);

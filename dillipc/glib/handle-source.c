@@ -5,7 +5,7 @@
  * then.  A source may belong to a context that another thread runs, and be finalized there while the handle is closed
  * here: so each of the two leaves word of its end under a lock, the one of the library that is held across fork (2).
  *
- * Relies on g_source_ref () in that moment: GLib lets it save a source whose dispose function has not returned yet.
+ * Relies on GLib to let a reference that is taken before a source's dispose function has returned save that source.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -33,24 +33,40 @@ dill_handle_source_unlock_object (void)
   dill_handle_unlock ();
 }
 
-/* Destroying a source takes its descriptor from the context. */
+/* Takes a reference, unless the last one is gone.  Another thread then is on its way to the dispose function, and frees
+ * the source soon, though one were taken with g_source_ref () (GLib 2.74): hence a look at the counter, which is visible,
+ * but has no function for that. */
+static bool
+ref_if_alive (GSource *source)
+{
+  guint count = __atomic_load_n (&source->ref_count, __ATOMIC_RELAXED);
+
+  while (count != 0)
+    if (__atomic_compare_exchange_n (&source->ref_count, &count, count + 1, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+      return true;
+
+  return false;
+}
+
+/* Destroying a source takes its descriptor from the context.  One without references has been destroyed before. */
 static void
 handle_closed (struct dill_observer *observer)
 {
   struct dill_subscription *subscription = dill_container_of (observer, struct dill_subscription, observer);
   struct dill_handle_source *source;
+  bool is_alive = false;
 
   dill_handle_lock ();
   source = subscription->source;
   if (source != NULL)
     {
-      g_source_ref (&source->source);
       source->object = NULL;
+      is_alive = ref_if_alive (&source->source);
     }
   dill_handle_unlock ();
 
   g_free (subscription);
-  if (source != NULL)
+  if (is_alive)
     {
       g_source_destroy (&source->source);
       g_source_unref (&source->source);

@@ -10,6 +10,7 @@
 #include "ipc/accept.h"
 #include "ipc/connection.h"
 #include "ipc/listener.h"
+#include "ipc/socket.h"
 #include <errno.h>
 #include <sys/socket.h>
 
@@ -60,6 +61,8 @@ accept_into (struct dill_watch *watch, struct dill_engine *engine, void *mem)
       return -1;
     }
 
+  if (dill_container_of (watch, struct dill_listener, watch)->has_passed_extras)
+    dill_socket_drop_extras (fd);
   dill_connection_open (connection, h, engine, fd, mem == NULL);
   return h;
 }
@@ -140,7 +143,7 @@ accept_connection (int s, void *mem, int64_t deadline)
       if (listener == NULL)
         return -1;
 
-      if ((listener->watch.ready & DILL_IN) && !has_queue (&listener->watch))
+      if (((listener->watch.ready & DILL_IN) || !dill_socket_can_wait (deadline)) && !has_queue (&listener->watch))
         {
           struct dill_engine *engine = dill_engine_get (thread);
           int h = engine == NULL ? -1 : accept_into (&listener->watch, engine, mem);

@@ -17,11 +17,22 @@
 #define PAUSE_MIN_MS 1
 #define PAUSE_MAX_MS 50
 
+/* How many buffers full are dropped without waiting: more than a socket holds, unless its peer goes on sending. */
+#define TRY_MAX 1024
+
+static int
+fail (int error)
+{
+  errno = error;
+  return -1;
+}
+
 /* Drops what comes, up to the end of the stream. */
 static int
 drain (struct dill_connection *connection, int64_t deadline, bool *is_closed)
 {
   struct dill_iolist rest = { .iol_base = NULL, .iol_len = SSIZE_MAX };
+  unsigned n_left = TRY_MAX;
 
   while (!connection->in_done)
     {
@@ -31,7 +42,7 @@ drain (struct dill_connection *connection, int64_t deadline, bool *is_closed)
       if (connection->buffer != NULL)
         dill_connection_consume (connection, connection->buffer->end - connection->buffer->start);
 
-      switch (dill_connection_receive (connection, &cursor, false))
+      switch (dill_connection_receive (connection, &cursor, deadline))
         {
         case DILL_ATTEMPT_FAILED:
           if (errno != EPIPE)
@@ -41,7 +52,10 @@ drain (struct dill_connection *connection, int64_t deadline, bool *is_closed)
           rc = dill_connection_wait (connection, DILL_IN, "ipc_close", deadline, is_closed);
           break;
         case DILL_ATTEMPT_DONE:
-          rc = dill_connection_pause (connection, DILL_IN, "ipc_close", deadline, is_closed);
+          if (deadline != 0)
+            rc = dill_connection_pause (connection, DILL_IN, "ipc_close", deadline, is_closed);
+          else if (--n_left == 0)
+            rc = fail (ETIMEDOUT);
           break;
         }
 
@@ -97,19 +111,17 @@ flush (struct dill_connection *connection, int64_t deadline, bool *is_closed)
   if (getsockopt (fd, SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error == 0)
     return 0;
 
-  errno = ECONNRESET;
-  return -1;
+  return fail (ECONNRESET);
 }
 
 static int
 shake_hands (struct dill_connection *connection, int64_t deadline, bool *is_closed)
 {
   *is_closed = false;
+  if (deadline > 0 && deadline <= dill_now ())
+    deadline = 0;
   if (connection->in_broken || connection->out_broken)
-    {
-      errno = ECONNRESET;
-      return -1;
-    }
+    return fail (ECONNRESET);
 
   if (!connection->out_done)
     shutdown (connection->watch.fd, SHUT_WR);

@@ -142,10 +142,15 @@ dill_connection_new (int fd, void *mem)
 static int
 from_fd (int fd, void *mem)
 {
+  int h;
+
   if (dill_wait_allowed () < 0 || dill_socket_check_connected (fd) < 0)
     return -1;
 
-  return dill_socket_adopt (fd, dill_connection_new, mem);
+  h = dill_socket_adopt (fd, dill_connection_new, mem);
+  if (h >= 0)
+    dill_socket_drop_extras (fd);
+  return h;
 }
 
 int

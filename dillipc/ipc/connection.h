@@ -64,10 +64,10 @@ enum dill_attempt
   DILL_ATTEMPT_FAILED /* errno is set, and the connection marked: EPIPE, ECONNRESET, … */
 };
 
-/* Receives once, into the list at CURSOR (NULL: only ahead of demand) and the rest into a buffer, which is empty before.
- * NEEDS_BUFFER: fails with ENOMEM if there is no memory for one. */
+/* Receives once, into the list at CURSOR (NULL: only ahead of demand, and that fails with ENOMEM if there is no memory for a
+ * buffer) and the rest into a buffer, which is empty before.  DEADLINE only says whether waiting is an alternative. */
 enum dill_attempt dill_connection_receive (struct dill_connection *connection, struct dill_iolist_cursor *cursor,
-                                           bool needs_buffer);
+                                           int64_t deadline);
 
 /* Takes LENGTH bytes off the buffer.  A descriptor that belongs to the last one is closed. */
 void dill_connection_consume (struct dill_connection *connection, size_t length);
@@ -85,11 +85,11 @@ int dill_connection_pause (struct dill_connection *connection, unsigned directio
 int dill_connection_bsendl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill_iolist *last,
                             int64_t deadline);
 
-/* Sends once, as much as the kernel takes; CONTROL may hold a message to go with the first byte. */
+/* Sends once, as much as the kernel takes; CONTROL may hold a message to go with the first byte.  DEADLINE only says
+ * whether waiting is an alternative. */
 enum dill_attempt dill_connection_send (struct dill_connection *connection, struct dill_iolist_cursor *cursor,
-                                        void *control, size_t control_length);
+                                        void *control, size_t control_length, int64_t deadline);
 
-/* Checks that a receive, or a send, may begin, and that it will ask the kernel if it cannot wait: 0, or -1 with errno EBUSY,
- * ECONNRESET or EPIPE. */
-int dill_connection_may_receive (struct dill_connection *connection, int64_t deadline);
-int dill_connection_may_send (struct dill_connection *connection, int64_t deadline);
+/* Checks that a receive, or a send, may begin: 0, or -1 with errno EBUSY, ECONNRESET or EPIPE. */
+int dill_connection_may_receive (struct dill_connection *connection);
+int dill_connection_may_send (struct dill_connection *connection);

@@ -26,7 +26,7 @@ dill_ipc_sendfd (int s, int fd, int64_t deadline)
 
   (void) dill_wait_fairly (deadline);
   connection = dill_connection_get (s);
-  if (connection == NULL || dill_connection_may_send (connection, deadline) < 0)
+  if (connection == NULL || dill_connection_may_send (connection) < 0)
     return -1;
 
   if (fcntl (fd, F_GETFD) < 0)
@@ -38,7 +38,7 @@ dill_ipc_sendfd (int s, int fd, int64_t deadline)
   memcpy (CMSG_DATA (&control.header), &fd, sizeof (int));
   for (;;)
     {
-      switch (dill_connection_send (connection, &cursor, &control, sizeof control.bytes))
+      switch (dill_connection_send (connection, &cursor, &control, sizeof control.bytes, deadline))
         {
         case DILL_ATTEMPT_DONE:
           return 0;
@@ -80,12 +80,12 @@ dill_ipc_recvfd (int s, int64_t deadline)
   bool is_closed;
 
   if (dill_wait_allowed () < 0 || dill_wait_fairly (deadline) < 0 || (connection = dill_connection_get (s)) == NULL
-      || dill_connection_may_receive (connection, deadline) < 0)
+      || dill_connection_may_receive (connection) < 0)
     return -1;
 
   while (connection->buffer == NULL)
     {
-      switch (dill_connection_receive (connection, NULL, true))
+      switch (dill_connection_receive (connection, NULL, deadline))
         {
         case DILL_ATTEMPT_DONE:
           break;

@@ -160,10 +160,15 @@ dill_ipc_listen_mem (const char *addr, int backlog, void *mem)
 static int
 from_fd (int fd, void *mem)
 {
+  int h;
+
   if (dill_wait_allowed () < 0 || dill_socket_check_listening (fd) < 0)
     return -1;
 
-  return dill_socket_adopt (fd, new_listener, mem);
+  h = dill_socket_adopt (fd, new_listener, mem);
+  if (h >= 0)
+    dill_listener_get (h)->has_passed_extras = dill_socket_drop_extras (fd);
+  return h;
 }
 
 int

@@ -17,6 +17,7 @@ struct dill_listener
   struct dill_list observers;
   struct dill_socket_file file;
   bool keeps_file;
+  bool has_passed_extras; /* connections made in that time still do */
   bool is_heap;
 };
 

@@ -38,9 +38,8 @@ struct reception
 };
 
 int
-dill_connection_may_receive (struct dill_connection *connection, int64_t deadline)
+dill_connection_may_receive (struct dill_connection *connection)
 {
-  dill_socket_recheck (&connection->watch, DILL_IN, deadline);
   if (dill_watch_is_busy (&connection->watch, DILL_IN))
     errno = EBUSY;
   else if (connection->in_broken)
@@ -161,7 +160,8 @@ ended (struct dill_connection *connection)
 }
 
 enum dill_attempt
-dill_connection_receive (struct dill_connection *connection, struct dill_iolist_cursor *cursor, bool needs_buffer)
+dill_connection_receive (struct dill_connection *connection, struct dill_iolist_cursor *cursor,
+                         int64_t deadline)
 {
   struct dill_buffer_pool *pool = &dill_thread_self->buffers;
   struct dill_watch *watch = &connection->watch;
@@ -171,11 +171,11 @@ dill_connection_receive (struct dill_connection *connection, struct dill_iolist_
   size_t ahead;
   ssize_t n;
 
-  if (!(watch->ready & DILL_IN))
+  if (!(watch->ready & DILL_IN) && dill_socket_can_wait (deadline))
     return DILL_ATTEMPT_AGAIN;
 
   buffer = dill_buffer_take (pool);
-  if (buffer == NULL && needs_buffer)
+  if (buffer == NULL && cursor == NULL)
     {
       errno = ENOMEM;
       return DILL_ATTEMPT_FAILED;
@@ -251,6 +251,15 @@ take_buffered (struct dill_connection *connection, struct dill_iolist_cursor *cu
                              dill_iolist_fill (cursor, buffer->bytes + buffer->start, buffer->end - buffer->start));
 }
 
+/* Takes what was read ahead, and says whether that was all. */
+static bool
+is_complete (struct dill_connection *connection, struct dill_iolist_cursor *cursor)
+{
+  take_buffered (connection, cursor);
+  dill_iolist_advance (cursor, 0);
+  return cursor->item == NULL;
+}
+
 int
 dill_connection_brecvl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill_iolist *last,
                         int64_t deadline)
@@ -261,27 +270,27 @@ dill_connection_brecvl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, s
   int rc;
 
   (void) last;
-  if (dill_wait_allowed () < 0 || dill_connection_may_receive (connection, deadline) < 0)
+  if (dill_wait_allowed () < 0 || dill_connection_may_receive (connection) < 0)
     return -1;
+
+  if (is_complete (connection, &cursor))
+    return 0;
 
   for (;;)
     {
-      take_buffered (connection, &cursor);
-      dill_iolist_advance (&cursor, 0);
-      if (cursor.item == NULL)
-        return 0;
-
-      switch (dill_connection_receive (connection, &cursor, false))
+      switch (dill_connection_receive (connection, &cursor, deadline))
         {
         case DILL_ATTEMPT_FAILED:
-          if (errno != EPIPE)
-            connection->in_broken = true;
+          /* Without memory nothing of this try was taken; but what went before is half a message. */
+          connection->in_broken |= errno != EPIPE && (cursor.item != first || cursor.offset > 0);
           return -1;
         case DILL_ATTEMPT_AGAIN:
           rc = dill_connection_wait (connection, DILL_IN, "brecv", deadline, &is_closed);
           break;
         case DILL_ATTEMPT_DONE:
         default:
+          if (is_complete (connection, &cursor))
+            return 0;
           rc = deadline == 0 ? 0 : dill_connection_pause (connection, DILL_IN, "brecv", deadline, &is_closed);
           break;
         }
@@ -310,7 +319,7 @@ dill_brecv_some (int s, void *buf, size_t len, int64_t deadline)
     }
 
   if (dill_wait_allowed () < 0 || dill_wait_fairly (deadline) < 0 || (connection = dill_connection_get (s)) == NULL
-      || dill_connection_may_receive (connection, deadline) < 0)
+      || dill_connection_may_receive (connection) < 0)
     return -1;
 
   if (connection->buffer != NULL)
@@ -323,7 +332,7 @@ dill_brecv_some (int s, void *buf, size_t len, int64_t deadline)
 
   for (;;)
     {
-      switch (dill_connection_receive (connection, &cursor, false))
+      switch (dill_connection_receive (connection, &cursor, deadline))
         {
         case DILL_ATTEMPT_DONE:
           return (ssize_t) (cursor.item == NULL ? len : cursor.offset);

@@ -8,9 +8,8 @@
 #include <sys/socket.h>
 
 int
-dill_connection_may_send (struct dill_connection *connection, int64_t deadline)
+dill_connection_may_send (struct dill_connection *connection)
 {
-  dill_socket_recheck (&connection->watch, DILL_OUT, deadline);
   if (dill_watch_is_busy (&connection->watch, DILL_OUT))
     errno = EBUSY;
   else if (connection->out_broken)
@@ -25,7 +24,7 @@ dill_connection_may_send (struct dill_connection *connection, int64_t deadline)
 
 enum dill_attempt
 dill_connection_send (struct dill_connection *connection, struct dill_iolist_cursor *cursor, void *control,
-                      size_t control_length)
+                      size_t control_length, int64_t deadline)
 {
   struct dill_watch *watch = &connection->watch;
   struct iovec pieces[DILL_IOLIST_BATCH];
@@ -33,7 +32,7 @@ dill_connection_send (struct dill_connection *connection, struct dill_iolist_cur
   struct msghdr message = { .msg_iov = pieces, .msg_control = control, .msg_controllen = control_length };
   ssize_t n;
 
-  if (!(watch->ready & DILL_OUT))
+  if (!(watch->ready & DILL_OUT) && dill_socket_can_wait (deadline))
     return DILL_ATTEMPT_AGAIN;
 
   message.msg_iovlen = (size_t) dill_iolist_batch (cursor, pieces, DILL_IOLIST_BATCH, &length, &skip);
@@ -71,13 +70,13 @@ dill_connection_bsendl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, s
   int rc;
 
   (void) last;
-  if (dill_connection_may_send (connection, deadline) < 0)
+  if (dill_connection_may_send (connection) < 0)
     return -1;
 
   dill_iolist_advance (&cursor, 0);
   while (cursor.item != NULL)
     {
-      switch (dill_connection_send (connection, &cursor, NULL, 0))
+      switch (dill_connection_send (connection, &cursor, NULL, 0, deadline))
         {
         case DILL_ATTEMPT_FAILED:
           /* Without memory nothing of this try was sent; but what went before is half a message. */
@@ -111,7 +110,8 @@ dill_ipc_done (int s, int64_t deadline)
 {
   struct dill_connection *connection = dill_connection_get (s);
 
-  if (connection == NULL || dill_connection_may_send (connection, deadline) < 0)
+  (void) deadline;
+  if (connection == NULL || dill_connection_may_send (connection) < 0)
     return -1;
 
   /* Fails only if the connection is broken: then receiving will say so. */

@@ -10,6 +10,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76 /* Linux 6.5; elsewhere an option that does not exist */
+#endif
+
 static int
 fail (int error)
 {
@@ -71,7 +75,6 @@ dill_socket_adopt (int fd, int (*make) (int fd, void *mem), void *mem)
 {
   int status_flags = fcntl (fd, F_GETFL);
   int descriptor_flags = fcntl (fd, F_GETFD);
-  int no = 0;
   int h, saved_errno;
 
   if (status_flags < 0 || descriptor_flags < 0 || fcntl (fd, F_SETFL, status_flags | O_NONBLOCK) < 0)
@@ -80,11 +83,7 @@ dill_socket_adopt (int fd, int (*make) (int fd, void *mem), void *mem)
   fcntl (fd, F_SETFD, descriptor_flags | FD_CLOEXEC);
   h = make (fd, mem);
   if (h >= 0)
-    {
-      /* Credentials with each message would take the room that received descriptors need. */
-      setsockopt (fd, SOL_SOCKET, SO_PASSCRED, &no, sizeof no);
-      return h;
-    }
+    return h;
 
   saved_errno = errno;
   fcntl (fd, F_SETFL, status_flags);
@@ -92,12 +91,31 @@ dill_socket_adopt (int fd, int (*make) (int fd, void *mem), void *mem)
   return fail (saved_errno);
 }
 
-void
-dill_socket_recheck (struct dill_watch *watch, unsigned direction, int64_t deadline)
+bool
+dill_socket_drop_extras (int fd)
 {
-  if (watch->ready & direction)
-    return;
+  static const int options[] = { SO_PASSCRED, SO_PASSSEC, SO_PASSPIDFD };
+  bool found = false;
+  int no = 0;
 
-  if (deadline == 0 || (deadline > 0 && deadline <= dill_now ()) || dill_wait_allowed () < 0)
-    watch->ready |= (uint8_t) direction;
+  for (unsigned i = 0; i < sizeof options / sizeof *options; i++)
+    {
+      int value = 0;
+
+      if (get_option (fd, options[i], &value) < 0 || value == 0)
+        continue;
+      found = true;
+      setsockopt (fd, SOL_SOCKET, options[i], &no, sizeof no);
+    }
+
+  return found;
+}
+
+bool
+dill_socket_can_wait (int64_t deadline)
+{
+  if (deadline == 0 || (deadline > 0 && deadline <= dill_now ()))
+    return false;
+
+  return dill_wait_allowed () == 0;
 }

@@ -4,9 +4,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
-
-struct dill_watch;
 
 /* The first good place for an object in MEM, whose size allows for 15 bytes of alignment. */
 static inline void *
@@ -24,6 +23,10 @@ int dill_socket_check_listening (int fd);
  * was before. */
 int dill_socket_adopt (int fd, int (*make) (int fd, void *mem), void *mem);
 
-/* To be called before an operation: one that cannot wait, by its DEADLINE or because the coroutine was cancelled, is to
- * ask the kernel, since nobody may have looked at DIRECTION since it was found not ready. */
-void dill_socket_recheck (struct dill_watch *watch, unsigned direction, int64_t deadline);
+/* Makes the kernel send nothing along with the bytes but descriptors, whose room credentials, a security label or a pidfd
+ * would take.  Returns whether it did before.  A listener hands this down to its connections, when they are made. */
+bool dill_socket_drop_extras (int fd);
+
+/* Whether an operation with DEADLINE can wait at all.  One that cannot, because the time has come or the coroutine was
+ * cancelled, asks the kernel even for what was not ready when somebody last looked. */
+bool dill_socket_can_wait (int64_t deadline);

@@ -9,10 +9,22 @@
 #include "stream/iolist.h"
 #include <dillipc/dill-handle.h>
 #include <dillipc/dill-stream.h>
+#include <dillipc/dill-time.h>
 #include <errno.h>
+
+/* What one system call surely does, if it is in one piece. */
+#define SHORT_LENGTH 1024
 
 static const int bsock_tag;
 const void *dill_bsock_type = &bsock_tag;
+
+/* A deadline that has passed already means that what can be done without waiting is done.  Only operations that may take
+ * several system calls need to be told: they look at the deadline in between. */
+static int64_t
+settle_deadline (int64_t deadline, bool is_short)
+{
+  return !is_short && deadline > 0 && deadline <= dill_now () ? 0 : deadline;
+}
 
 int
 dill_bsendl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
@@ -27,7 +39,7 @@ dill_bsendl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t
   if (vfs == NULL || dill_iolist_check (first, last, false, &total) < 0)
     return -1;
 
-  return vfs->bsendl (vfs, first, last, deadline);
+  return vfs->bsendl (vfs, first, last, settle_deadline (deadline, first == last && total <= SHORT_LENGTH));
 }
 
 int
@@ -44,7 +56,7 @@ dill_brecvl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t
   if (vfs == NULL || dill_iolist_check (first, last, true, &total) < 0)
     return -1;
 
-  return vfs->brecvl (vfs, first, last, deadline);
+  return vfs->brecvl (vfs, first, last, settle_deadline (deadline, first == last && total <= SHORT_LENGTH));
 }
 
 int

@@ -8,8 +8,8 @@
 #include <glib.h>
 #include <glib/gi18n.h>
 
-/* Makes _() speak the user's language.  The catalogues are looked for where they are installed; the environment variable
- * DILLIPC_LOCALEDIR names another directory, such as po/ in a build tree.
+/* Makes _() speak the user's language.  The catalogues are looked for where they are installed; the environment
+ * variable DILLIPC_LOCALEDIR names another directory, such as po/ in a build tree.
  */
 void digest_program_init_language (void);
 

@@ -3,9 +3,9 @@
  * Straight-line code: each call that waits, waits in this coroutine alone, while the main loop serves all others.  What
  * does not wait but takes time (reading a file, digesting) is done in pieces, with dill_yield () in between.
  *
- * A client may be hostile.  It decides what comes and when, so nothing is believed: lengths are checked before memory is
- * touched, every wait has a deadline, and of a descriptor only a regular file is read.  (Such a file may lie on a disk
- * that hangs, and then one piece of it holds up the loop; a program that cannot afford this reads in a thread.)
+ * A client may be hostile.  It decides what comes and when, so nothing is believed: lengths are checked before memory
+ * is touched, every wait has a deadline, and of a descriptor only a regular file is read.  (Such a file may lie on a
+ * disk that hangs, and then one piece of it holds up the loop; a program that cannot afford this reads in a thread.)
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -70,8 +70,8 @@ send_error (struct session *session, int error)
 }
 
 /* Digests a whole file from its beginning, wherever the client's own reading of @file has got to: the two share the
- * file offset, which pread () neither uses nor moves.  The deadline ends files that never end, such as one of 2^60 bytes
- * that are all a hole.
+ * file offset, which pread () neither uses nor moves.  The deadline ends files that never end, such as one of 2^60
+ * bytes that are all a hole.
  */
 static int
 digest_descriptor (struct session *session, int file)

@@ -1,10 +1,10 @@
 /* dill-digest.c: prints the SHA-256 digests of files as sha256sum does, but has dill-digestd compute them.
  *
- * An example of a client in blocking style without a coroutine: on the main stack, a call of the library that has to wait
- * iterates the main context meanwhile, so that a program with other sources would go on serving them.
+ * An example of a client in blocking style without a coroutine: on the main stack, a call of the library that has to
+ * wait iterates the main context meanwhile, so that a program with other sources would go on serving them.
  *
- * Each call has a deadline.  A file that cannot be read is reported and the next one taken; a connection that fails ends
- * the program.  In both cases its exit status is 1.
+ * Each call has a deadline.  A file that cannot be read is reported and the next one taken; a connection that fails
+ * ends the program.  In both cases its exit status is 1.
  *
  * What is said to the daemon is in digest-protocol.h.
  *

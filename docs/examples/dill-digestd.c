@@ -4,8 +4,8 @@
  * connections, one more serves each of them; a timer and two signal sources share the main loop with them.  The timer
  * measures what is claimed: that however busy the daemon is, its loop is never held up.
  *
- * On SIGTERM or SIGINT the daemon stops accepting, lets the connections in progress come to their end within a deadline,
- * and leaves with exit status 0.  A second signal cuts the waiting short.
+ * On SIGTERM or SIGINT the daemon stops accepting, lets the connections in progress come to their end within a
+ * deadline, and leaves with exit status 0.  A second signal cuts the waiting short.
  *
  * What a client says is in digest-protocol.h, how it is served in digest-session.c.
  *
@@ -122,13 +122,25 @@ serve (struct daemon *daemon, int connection)
   free_slot (daemon);
 }
 
-/* Waits until there is room for one more connection, and takes it.  Fails if this coroutine is cancelled. */
-static gboolean
-take_slot (struct daemon *daemon)
+/* Waits until there is room for one more connection, then for that connection, and starts serving it. */
+static int
+accept_connection (struct daemon *daemon)
 {
   eventfd_t one;
+  int connection, saved_errno;
 
-  return dill_fdin (daemon->free_slots, -1) == 0 && eventfd_read (daemon->free_slots, &one) == 0;
+  if (dill_fdin (daemon->free_slots, -1) < 0 || eventfd_read (daemon->free_slots, &one) < 0)
+    return -1;
+
+  connection = dill_ipc_accept (daemon->listener, -1);
+  if (connection >= 0 && dill_bundle_go (daemon->sessions, serve (daemon, connection)) == 0)
+    return 0;
+
+  saved_errno = errno;
+  close_handle (&connection);
+  free_slot (daemon);
+  errno = saved_errno;
+  return -1;
 }
 
 static dill_coroutine void
@@ -136,22 +148,16 @@ accept_connections (struct daemon *daemon)
 {
   dill_set_name ("acceptor");
 
-  while (take_slot (daemon))
+  for (;;)
     {
-      int connection = dill_ipc_accept (daemon->listener, -1);
-      int error;
-
-      if (connection >= 0 && dill_bundle_go (daemon->sessions, serve (daemon, connection)) == 0)
+      if (accept_connection (daemon) == 0)
         continue;
 
-      error = errno;
-      close_handle (&connection);
-      free_slot (daemon);
-      if (error == ECANCELED)
+      if (errno == ECANCELED)
         return;
 
       /* No descriptor or no memory is left.  What waits to be accepted goes on waiting. */
-      digest_program_complain (_ ("cannot serve a connection: %s"), g_strerror (error));
+      digest_program_complain (_ ("cannot serve a connection: %s"), g_strerror (errno));
       if (dill_msleep (dill_now () + PAUSE_MILLISECONDS) < 0)
         return;
     }
@@ -189,7 +195,7 @@ on_signal (gpointer user_data)
   g_print (ngettext ("draining %u connection\n", "draining %u connections\n", daemon->connected), daemon->connected);
 
   daemon->drainer = dill_go (drain (daemon));
-  if (daemon->drainer < 0)
+  if (daemon->drainer < 0) /* no memory: end without it */
     g_main_loop_quit (daemon->loop);
 
   return G_SOURCE_CONTINUE;

@@ -59,6 +59,18 @@ close_pair (int s[2])
   g_assert_no_errno (dill_hclose (s[1]));
 }
 
+/* Opens the descriptors that the main context needs for waiting, and keeps, so that tests can count the others. */
+static inline void
+open_context (void)
+{
+  char byte;
+  int s[2];
+
+  make_pair (s);
+  test_assert_errno (dill_brecv_some (s[0], &byte, 1, dill_now () + 1), ETIMEDOUT);
+  close_pair (s);
+}
+
 /* A plain client of the listener at PATH. */
 static inline int
 connect_raw (const char *path)

@@ -105,5 +105,8 @@ def read_raw_names(directory):
     """libdill's names, and the dill_ names that they stand for."""
     names = {}
     for header in ("libdill.h", "libdillimpl.h"):
-        names.update(re.findall(r"^#define (\w+) (dill_\w+)$", (directory / header).read_text(), re.MULTILINE))
+        text = (directory / header).read_text()
+        names.update(re.findall(r"^#define (\w+) (dill_\w+)$", text, re.MULTILINE))
+        # Functions of their own call the one that they stand for.
+        names.update(re.findall(r"^static inline \w+\n(\w+) \(.*\)\n{\n  return (dill_\w+) \(", text, re.MULTILINE))
     return names

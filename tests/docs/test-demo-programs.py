@@ -318,21 +318,32 @@ def command_lines():
 
 
 def locale_variables(top, name):
-    """The variables that choose a locale, which is made if the system lacks it: without one, no message is translated."""
+    """The variables that choose a locale, which is made if the system lacks it: without one, nothing is translated."""
     if name in subprocess.run(["locale", "-a"], stdout=subprocess.PIPE, text=True, check=True).stdout.split():
         return {"LC_ALL": name}
     language = name.partition(".")[0]
     if not shutil.which("localedef") or not pathlib.Path("/usr/share/i18n/locales", language).exists():
         raise tap.Skip("there is no locale %s, and nothing to make it from (Debian's package locales)" % name)
     # Status 1 stands for warnings here.
-    subprocess.run(["localedef", "-i", language, "-f", "UTF-8", top / "de_or_fr"], stderr=subprocess.DEVNULL, check=False)
-    (top / "de_or_fr").rename(top / (language + ".utf8"))
+    command = ["localedef", "-i", language, "-f", "UTF-8", top / (language + ".utf8")]
+    subprocess.run(command, stderr=subprocess.DEVNULL, check=False)
     return {"LC_ALL": language + ".UTF-8", "LOCPATH": str(top)}
+
+
+def install_catalogue(top, language):
+    """Where the programs find their messages in a language; in a build tree Meson does the same, in po/."""
+    if not shutil.which("msgfmt"):
+        raise tap.Skip("msgfmt is not installed (Debian's package gettext)")
+    directory = top / language / "LC_MESSAGES"
+    directory.mkdir(parents=True)
+    catalogue = pathlib.Path(os.environ["SOURCE_DIR"], "po", language + ".po")
+    subprocess.run(["msgfmt", "-o", directory / "dillipc.mo", catalogue], check=True)
+    return {"DILLIPC_LOCALEDIR": str(top)}
 
 
 def speak(name, listening, draining, refusal):
     with scratch() as top:
-        variables = locale_variables(top, name)
+        variables = {**locale_variables(top, name), **install_catalogue(top, name.partition("_")[0])}
         with Daemon(top, **variables) as daemon:
             assert daemon.first_line == listening % daemon.socket, daemon.first_line
             result = daemon.client("/dev/null", **variables)

@@ -102,7 +102,7 @@ sleep_once (void *data)
     g_array_append_val (sleeper->order, sleeper->number);
 }
 
-/* What the context would tell poll (2). */
+/* What the context would tell poll (2), once there is nothing to do. */
 static int
 poll_timeout (void)
 {
@@ -110,6 +110,8 @@ poll_timeout (void)
   GPollFD fds[16];
   int timeout, priority;
 
+  while (g_main_context_iteration (context, FALSE))
+    continue;
   g_assert_true (g_main_context_acquire (context));
   g_main_context_prepare (context, &priority);
   g_main_context_query (context, priority, &timeout, fds, G_N_ELEMENTS (fds));

@@ -69,6 +69,25 @@ account_attach (GSource *source, Account *account, GMainContext *context)
   return source;
 }
 
+static inline void
+wait_for_byte (void *data)
+{
+  test_assert_errno (dill_brecv (*(int *) data, NULL, 1, -1), ECANCELED);
+}
+
+/* How many descriptors there are once the main context and its engine have theirs, which stay. */
+static inline guint
+count_settled_fds (void)
+{
+  int pair[2];
+
+  test_assert_ok (dill_ipc_pair (pair));
+  test_assert_ok (dill_hclose (test_assert_ok (dill_spawn (wait_for_byte, pair))));
+  test_assert_ok (dill_hclose (pair[0]));
+  test_assert_ok (dill_hclose (pair[1]));
+  return test_count_fds ();
+}
+
 /* Lets CONTEXT poll its descriptors and dispatch what is ready, often enough that whatever is ready has its turn. */
 static inline void
 iterate_some (GMainContext *context)
@@ -161,4 +180,34 @@ subject_clear (Subject *subject)
 {
   if (subject->peer >= 0)
     close (subject->peer);
+}
+
+/* Takes what subject_make_ready () has brought. */
+static inline int
+accept_or_receive (int s)
+{
+  char byte;
+  int connection = dill_ipc_accept (s, 0);
+
+  if (connection >= 0)
+    return dill_hclose (connection);
+  return (int) dill_brecv_some (s, &byte, 1, 0);
+}
+
+/* Another, readable file takes the number right after the end of the handle. */
+static inline void
+take_number (int number)
+{
+  int fds[2];
+
+  test_assert_ok (pipe2 (fds, O_CLOEXEC));
+  g_assert_cmpint (write (fds[1], "x", 1), ==, 1);
+  if (fds[0] != number)
+    {
+      g_assert_cmpint (fcntl (number, F_GETFD), ==, -1);
+      g_assert_cmpint (fds[1], !=, number);
+      test_assert_ok (dup2 (fds[0], number));
+      close (fds[0]);
+    }
+  close (fds[1]);
 }

@@ -44,7 +44,7 @@ test_every_connection (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
   GArray *accepted = g_array_new (FALSE, FALSE, sizeof (int));
   int listener = test_assert_ok (dill_ipc_listen (test->path, 10));
-  g_autoptr (GSource) source = attach_acceptor (listener, accepted);
+  g_autoptr (GSource) source G_GNUC_UNUSED = attach_acceptor (listener, accepted);
   int clients[7];
 
   for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
@@ -76,7 +76,7 @@ test_any_listener (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   struct dill_ipc_listener_storage mem;
   g_autofree char *name = g_strconcat (test->dir, "-abstract", NULL);
   int listener = test_assert_ok (dill_ipc_listen_full (name, 2, DILL_IPC_ABSTRACT, 0, &mem));
-  g_autoptr (GSource) source = attach_acceptor (listener, accepted);
+  g_autoptr (GSource) source G_GNUC_UNUSED = attach_acceptor (listener, accepted);
   int client = test_assert_ok (dill_ipc_connect_full (name, DILL_IPC_ABSTRACT, NULL, 0));
 
   test_iterate_until (accepted->len == 1);

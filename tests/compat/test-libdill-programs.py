@@ -1,0 +1,70 @@
+"""Programs for libdill, as compilers of different opinion build them.
+
+Guarantee: go () passes arguments of any class, keeps the caller's variables, and compiles without a warning, with gcc and
+clang, at each level of optimisation and with the hardening that distributions switch on.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+
+import os
+import pathlib
+import shutil
+import tempfile
+
+import tap
+from installation import SOURCE_DIR
+
+LIBRARY = pathlib.Path(os.environ["LIBDILLIPC"])
+PROGRAMS = sorted((SOURCE_DIR / "tests" / "compat" / "programs").glob("*.c"))
+COMPILERS = ("gcc", "clang")
+LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os")
+FORTIFY = "-D_FORTIFY_SOURCE=2"
+VARIANTS = {
+    "plain": (),
+    "fortified": (FORTIFY, "-fstack-clash-protection"),
+    "with protected stacks": ("-fstack-protector-all",),
+    "without frame pointers": ("-fomit-frame-pointer",),
+    "fortified, protected, without frame pointers": (
+        FORTIFY,
+        "-fstack-clash-protection",
+        "-fstack-protector-all",
+        "-fomit-frame-pointer",
+        "-fPIE",
+        "-pie",
+    ),
+}
+
+
+def build_and_run(compiler, level, options, directory):
+    # Without optimisation there is nothing to fortify, and glibc warns of it.
+    options = [option for option in options if option != FORTIFY or level != "-O0"]
+    for source in PROGRAMS:
+        program = pathlib.Path(directory, source.stem)
+        tap.output_of(
+            compiler, "-std=gnu11", "-U_FORTIFY_SOURCE", "-Wall", "-Wextra", "-Werror", level, *options,
+            "-I", SOURCE_DIR, "-I", SOURCE_DIR / "dillipc", "-o", program, source, LIBRARY,
+            "-Wl,-rpath," + str(LIBRARY.parent),
+        )  # fmt: skip
+        tap.output_of(program, pathlib.Path(directory, "socket"), timeout=60)
+
+
+def add_case(compiler, level, variant):
+    @tap.case("%s %s, %s" % (compiler, level, variant))
+    def combination():
+        if not shutil.which(compiler):
+            raise tap.Skip("there is no " + compiler)
+        with tempfile.TemporaryDirectory(prefix="dillipc-") as directory:
+            build_and_run(compiler, level, VARIANTS[variant], directory)
+
+
+@tap.case("there are programs")
+def there_are():
+    assert {"arguments", "tutorial"} <= {source.stem for source in PROGRAMS}, PROGRAMS
+
+
+for each_compiler in COMPILERS:
+    for each_level in LEVELS:
+        for each_variant in VARIANTS:
+            add_case(each_compiler, each_level, each_variant)
+
+tap.run()

@@ -1,0 +1,104 @@
+/* test-raw-names-off.c: a program that has names of its own where libdill has short ones.
+ *
+ * Guarantees: with DILL_DISABLE_RAW_NAMES the two headers of libdill define dill_ names and no others.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#define DILL_DISABLE_RAW_NAMES
+#include "test-utils.h"
+#include <libdill.h>
+#include <libdillimpl.h>
+
+/* Were one of these a macro, a type or a function of the headers, this would not compile, or change its meaning. */
+enum
+{
+  coroutine = 1,
+  go,
+  go_mem,
+  bundle,
+  bundle_mem,
+  bundle_go,
+  bundle_go_mem,
+  bundle_wait,
+  yield,
+  now,
+  msleep,
+  fdin,
+  fdout,
+  fdclean,
+  hclose,
+  hown,
+  hmake,
+  hquery,
+  bsock_type,
+  bsend,
+  brecv,
+  bsendl,
+  brecvl,
+  ipc_listen,
+  ipc_listen_mem,
+  ipc_accept,
+  ipc_accept_mem,
+  ipc_connect,
+  ipc_connect_mem,
+  ipc_pair,
+  ipc_pair_mem,
+  ipc_fromfd,
+  ipc_fromfd_mem,
+  ipc_listener_fromfd,
+  ipc_listener_fromfd_mem,
+  ipc_done,
+  ipc_close,
+  ipc_sendfd,
+  ipc_recvfd,
+  N_NAMES
+};
+
+struct iolist
+{
+  int own;
+};
+
+struct ipc_storage
+{
+  int own;
+};
+
+struct hvfs
+{
+  int own;
+};
+
+static dill_coroutine void
+set (int *value)
+{
+  *value = now;
+}
+
+static void
+test_own_names (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  struct iolist iolist = { bundle };
+  struct ipc_storage ipc_storage = { ipc_close };
+  struct hvfs hvfs = { hmake };
+  int value = 0, s[2];
+
+  g_assert_cmpint (iolist.own + ipc_storage.own + hvfs.own, ==, bundle + ipc_close + hmake);
+  g_assert_cmpint (N_NAMES, ==, ipc_recvfd + 1);
+
+  test_assert_ok (dill_hclose (test_assert_ok (dill_go (set (&value)))));
+  g_assert_cmpint (value, ==, now);
+  test_assert_ok (dill_ipc_pair (s));
+  test_assert_ok (dill_hclose (s[0]));
+  test_assert_ok (dill_ipc_close (s[1]));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  test_add ("/compat/raw-names-off/own-names", test_own_names);
+
+  return g_test_run ();
+}

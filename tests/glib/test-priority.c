@@ -1,0 +1,195 @@
+/* test-priority.c: dill_set_priority().
+ *
+ * Guarantees: coroutines, and waits on the main stack, go on with the priority that was set for their main context, before
+ * or after the program's sources; by default that is G_PRIORITY_DEFAULT; one context's priority is not another's; it can
+ * be set at any time, from a coroutine too.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "test-utils.h"
+#include <dillipc/dillipc.h>
+
+/* A source of the program's that stays ready for some turns, and what it has seen. */
+typedef struct
+{
+  guint n_turns_left;
+  guint n_turns;
+  guint n_turns_at_yield; /* how many it had had when the coroutine went on */
+  gboolean is_done;
+} Race;
+
+#define N_TURNS 5
+
+static gboolean
+take_turn (gpointer data)
+{
+  Race *race = data;
+
+  race->n_turns++;
+  return --race->n_turns_left > 0 ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+static void
+yield_once (void *data)
+{
+  Race *race = data;
+
+  test_assert_ok (dill_yield ());
+  race->n_turns_at_yield = race->n_turns;
+  race->is_done = TRUE;
+}
+
+/* How many of its turns an idle source of the default priority has had when a coroutine that yielded goes on. */
+static guint
+turns_before_coroutine (GMainContext *context)
+{
+  Race race = { .n_turns_left = N_TURNS };
+  GSource *idle = g_idle_source_new ();
+  int coroutine;
+
+  g_source_set_priority (idle, G_PRIORITY_DEFAULT);
+  g_source_set_callback (idle, take_turn, &race, NULL);
+  g_source_attach (idle, context);
+  g_source_unref (idle);
+  coroutine = test_assert_ok (dill_spawn (yield_once, &race));
+  g_assert_false (race.is_done);
+  test_iterate_until (race.is_done && race.n_turns_left == 0);
+  test_assert_ok (dill_hclose (coroutine));
+  return race.n_turns_at_yield;
+}
+
+static void
+test_order (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  /* Side by side at first: in the same turn, one after the other. */
+  g_assert_cmpuint (turns_before_coroutine (NULL), <=, 1);
+
+  dill_set_priority (G_PRIORITY_DEFAULT + 1);
+  g_assert_cmpuint (turns_before_coroutine (NULL), ==, N_TURNS);
+  dill_set_priority (G_PRIORITY_DEFAULT - 1);
+  g_assert_cmpuint (turns_before_coroutine (NULL), ==, 0);
+  dill_set_priority (G_PRIORITY_LOW);
+  g_assert_cmpuint (turns_before_coroutine (NULL), ==, N_TURNS);
+  dill_set_priority (G_PRIORITY_DEFAULT);
+  g_assert_cmpuint (turns_before_coroutine (NULL), <=, 1);
+}
+
+/* The same for descriptors: what comes first in the kernel does not count. */
+static void
+receive_byte (void *data)
+{
+  Race *race = ((gpointer *) data)[0];
+  int s = GPOINTER_TO_INT (((gpointer *) data)[1]);
+
+  test_assert_ok (dill_brecv (s, NULL, 1, dill_now () + 20000));
+  race->n_turns_at_yield = race->n_turns;
+  race->is_done = TRUE;
+}
+
+static void
+test_descriptors (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  static const int priorities[] = { G_PRIORITY_HIGH, G_PRIORITY_LOW };
+
+  for (guint i = 0; i < G_N_ELEMENTS (priorities); i++)
+    {
+      Race race = { .n_turns_left = N_TURNS };
+      GSource *idle = g_idle_source_new ();
+      int pair[2], coroutine;
+      gpointer arguments[2] = { &race, NULL };
+
+      dill_set_priority (priorities[i]);
+      test_assert_ok (dill_ipc_pair (pair));
+      arguments[1] = GINT_TO_POINTER (pair[0]);
+      coroutine = test_assert_ok (dill_spawn (receive_byte, arguments));
+      test_assert_ok (dill_bsend (pair[1], "x", 1, 0));
+      g_source_set_priority (idle, G_PRIORITY_DEFAULT);
+      g_source_set_callback (idle, take_turn, &race, NULL);
+      g_source_attach (idle, NULL);
+      g_source_unref (idle);
+      test_iterate_until (race.is_done && race.n_turns_left == 0);
+      g_assert_cmpuint (race.n_turns_at_yield, ==, priorities[i] == G_PRIORITY_LOW ? N_TURNS : 0);
+
+      test_assert_ok (dill_hclose (coroutine));
+      test_assert_ok (dill_hclose (pair[0]));
+      test_assert_ok (dill_hclose (pair[1]));
+    }
+  dill_set_priority (G_PRIORITY_DEFAULT);
+}
+
+/* A wait on the main stack lets the sources of a higher priority go first. */
+static void
+test_main_stack (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  Race race = { .n_turns_left = N_TURNS };
+  GSource *idle = g_idle_source_new ();
+
+  dill_set_priority (G_PRIORITY_LOW);
+  g_source_set_priority (idle, G_PRIORITY_DEFAULT);
+  g_source_set_callback (idle, take_turn, &race, NULL);
+  g_source_attach (idle, NULL);
+  g_source_unref (idle);
+  test_assert_ok (dill_yield ());
+  g_assert_cmpuint (race.n_turns, ==, N_TURNS);
+  dill_set_priority (G_PRIORITY_DEFAULT);
+}
+
+/* The context is the thread-default one of the moment. */
+static void
+test_each_context (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+
+  g_main_context_push_thread_default (context);
+  dill_set_priority (G_PRIORITY_LOW);
+  g_assert_cmpuint (turns_before_coroutine (context), ==, N_TURNS);
+  g_main_context_pop_thread_default (context);
+
+  g_assert_cmpuint (turns_before_coroutine (NULL), <=, 1);
+  g_main_context_push_thread_default (context);
+  g_assert_cmpuint (turns_before_coroutine (context), ==, N_TURNS);
+  g_main_context_pop_thread_default (context);
+}
+
+static void
+lower_priority (void *data)
+{
+  Race *race = data;
+
+  dill_set_priority (G_PRIORITY_LOW);
+  test_assert_ok (dill_yield ());
+  race->n_turns_at_yield = race->n_turns;
+  race->is_done = TRUE;
+}
+
+static void
+test_from_coroutine (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  Race race = { .n_turns_left = N_TURNS };
+  GSource *idle = g_idle_source_new ();
+  int coroutine;
+
+  g_source_set_priority (idle, G_PRIORITY_DEFAULT);
+  g_source_set_callback (idle, take_turn, &race, NULL);
+  g_source_attach (idle, NULL);
+  g_source_unref (idle);
+  coroutine = test_assert_ok (dill_spawn (lower_priority, &race));
+  test_iterate_until (race.is_done);
+  g_assert_cmpuint (race.n_turns_at_yield, ==, N_TURNS);
+  test_assert_ok (dill_hclose (coroutine));
+  dill_set_priority (G_PRIORITY_DEFAULT);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  test_add ("/glib/priority/order", test_order);
+  test_add ("/glib/priority/descriptors", test_descriptors);
+  test_add ("/glib/priority/main-stack", test_main_stack);
+  test_add ("/glib/priority/each-context", test_each_context);
+  test_add ("/glib/priority/from-coroutine", test_from_coroutine);
+
+  return g_test_run ();
+}

@@ -1,0 +1,275 @@
+/* test-connect.c: connecting: each errno that the pages name, and waiting for room in the backlog, which holds exactly as
+ * many connections as listen () was told.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "connection-utils.h"
+#include "syscall-utils.h"
+
+#include <limits.h>
+#include <sys/stat.h>
+
+static void
+check_errno (const char *path, int expected)
+{
+  char mem[DILL_IPC_SIZE];
+  guint n_fds = test_count_fds ();
+
+  test_assert_errno (dill_ipc_connect (path, soon ()), expected);
+  test_assert_errno (dill_ipc_connect (path, 0), expected);
+  test_assert_errno (dill_ipc_connect_mem (path, mem, soon ()), expected);
+  test_assert_errno (dill_ipc_connect_full (path, 0, NULL, -1), expected);
+  g_assert_cmpuint (test_count_fds (), ==, n_fds);
+}
+
+static void
+test_errors (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *file = g_build_filename (test->dir, "file", NULL);
+  g_autofree char *in_file = g_build_filename (file, "socket", NULL);
+  g_autofree char *link = g_build_filename (test->dir, "link", NULL);
+  g_autofree char *in_nothing = g_build_filename (test->dir, "nothing", "socket", NULL);
+  g_autofree char *dead = g_build_filename (test->dir, "dead", NULL);
+  g_autofree char *datagram = g_build_filename (test->dir, "datagram", NULL);
+  g_autofree char *long_name = g_strnfill (NAME_MAX + 1, 'n');
+  g_autofree char *long_component = g_build_filename (test->dir, long_name, NULL);
+  g_autofree char *long_path = g_strnfill (PATH_MAX, '/');
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  char mem[DILL_IPC_SIZE];
+  int fd;
+
+  check_errno ("", ENOENT);
+  check_errno (test->path, ENOENT);
+  check_errno (in_nothing, ENOENT);
+  check_errno (test->dir, ECONNREFUSED);
+
+  g_assert_true (g_file_set_contents (file, "", 0, NULL));
+  check_errno (file, ECONNREFUSED);
+  check_errno (in_file, ENOTDIR);
+
+  g_assert_no_errno (symlink ("link", link));
+  check_errno (link, ELOOP);
+
+  close (listen_raw (dead, 1));
+  check_errno (dead, ECONNREFUSED);
+
+  fd = test_assert_ok (socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  strcpy (address.sun_path, datagram);
+  g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
+  check_errno (datagram, EPROTOTYPE);
+  close (fd);
+
+  check_errno (long_component, ENAMETOOLONG);
+  check_errno (long_path, ENAMETOOLONG);
+  check_errno (NULL, EINVAL);
+  test_assert_errno (dill_ipc_connect_mem (test->path, NULL, soon ()), EINVAL);
+  test_assert_errno (dill_ipc_connect_full (test->path, 1u << 31, mem, soon ()), EINVAL);
+  test_assert_errno (dill_ipc_connect_full (test->path, DILL_IPC_LISTEN_KEEP_FILE, mem, soon ()), EINVAL);
+}
+
+static int
+connect_as_nobody (gpointer data)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+
+  g_main_context_push_thread_default (context);
+  g_assert_no_errno (setresuid (65534, 65534, 65534));
+  test_assert_errno (dill_ipc_connect (data, soon ()), EACCES);
+  g_main_context_pop_thread_default (context);
+  return 0;
+}
+
+static void
+test_no_permission (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  int fd;
+
+  if (geteuid () != 0)
+    {
+      g_test_skip ("only root can become somebody who may not connect");
+      return;
+    }
+
+  fd = listen_raw (test->path, 1);
+  g_assert_no_errno (chmod (test->path, 0777)); /* the directory is closed */
+  g_assert_cmpint (test_in_child (connect_as_nobody, test->path), ==, 0);
+  g_assert_no_errno (chmod (test->path, 0700));
+  g_assert_no_errno (chmod (test->dir, 0755)); /* the file is */
+  g_assert_cmpint (test_in_child (connect_as_nobody, test->path), ==, 0);
+  close (fd);
+}
+
+static void
+test_no_descriptor_left (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  int fd = listen_raw (test->path, 5), s;
+  FdLimit limit;
+
+  fd_limit_begin (&limit, 0);
+  test_assert_errno (dill_ipc_connect (test->path, soon ()), EMFILE);
+  test_assert_errno (dill_ipc_connect (test->path, 0), EMFILE);
+  fd_limit_end (&limit);
+  s = test_assert_ok (dill_ipc_connect (test->path, soon ()));
+  g_assert_no_errno (dill_hclose (s));
+  close (fd);
+}
+
+typedef struct
+{
+  const char *path;
+  long number;
+  int error;
+} Fault;
+
+static int
+connect_fails_in_child (gpointer data)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  Fault *fault = data;
+  guint n_fds;
+
+  g_main_context_push_thread_default (context);
+  open_context ();
+  n_fds = test_count_fds ();
+  if (!fail_calls (fault->number, fault->error))
+    return CANNOT;
+  test_assert_errno (dill_ipc_connect (fault->path, soon ()), fault->error);
+  g_assert_cmpuint (test_count_fds (), ==, n_fds);
+  g_main_context_pop_thread_default (context);
+  return 0;
+}
+
+static void
+test_kernel_errors (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  int fd = listen_raw (test->path, 5);
+  Fault faults[] = {
+    { test->path, SYS_socket, ENFILE },       { test->path, SYS_socket, ENOBUFS },  { test->path, SYS_socket, ENOMEM },
+    { test->path, SYS_connect, ECONNRESET }, { test->path, SYS_connect, ENOMEM }, { test->path, SYS_connect, EPERM },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (faults); i++)
+    {
+      int status = test_in_child (connect_fails_in_child, &faults[i]);
+
+      if (status == CANNOT)
+        {
+          g_test_skip ("seccomp filters are not permitted here");
+          break;
+        }
+      g_assert_cmpint (status, ==, 0);
+    }
+  close (fd);
+}
+
+static void
+test_backlog (TestDir *test, gconstpointer data)
+{
+  int backlog = (int) GPOINTER_TO_SIZE (data);
+  g_autofree int *waiting = g_new (int, backlog);
+  int ls = test_assert_ok (dill_ipc_listen (test->path, backlog));
+  int64_t start;
+  int s;
+
+  for (guint round = 0; round < 2; round++)
+    {
+      guint n_fds;
+
+      for (int i = 0; i < backlog; i++)
+        waiting[i] = test_assert_ok (dill_ipc_connect (test->path, 0));
+
+      n_fds = test_count_fds ();
+      test_assert_errno (dill_ipc_connect (test->path, 0), ETIMEDOUT);
+      start = dill_now ();
+      test_assert_errno (dill_ipc_connect (test->path, start + 20), ETIMEDOUT);
+      g_assert_cmpint (dill_now (), >=, start + 20);
+      g_assert_cmpuint (test_count_fds (), ==, n_fds);
+
+      for (int i = 0; i < backlog; i++)
+        {
+          s = test_assert_ok (dill_ipc_accept (ls, 0));
+          g_assert_no_errno (dill_hclose (s));
+          g_assert_no_errno (dill_hclose (waiting[i]));
+        }
+      test_assert_errno (dill_ipc_accept (ls, 0), ETIMEDOUT); /* those that failed left nothing there */
+    }
+  g_assert_no_errno (dill_hclose (ls));
+}
+
+typedef struct
+{
+  Call call;
+  const char *path;
+} Connecting;
+
+static void
+call_connect (void *data)
+{
+  Connecting *connecting = data;
+  call_done (&connecting->call, dill_ipc_connect (connecting->path, connecting->call.deadline));
+}
+
+static void
+test_waits_for_room (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  int ls = test_assert_ok (dill_ipc_listen (test->path, 1)), first, s, h;
+  Connecting connecting = { .path = test->path, .call.deadline = soon () };
+
+  first = test_assert_ok (dill_ipc_connect (test->path, 0));
+  h = test_assert_ok (dill_spawn (call_connect, &connecting));
+  g_assert_no_errno (dill_msleep (dill_now () + 20));
+  g_assert_false (connecting.call.is_done);
+  s = test_assert_ok (dill_ipc_accept (ls, soon ()));
+  finish_call (h, &connecting.call);
+  g_assert_no_errno (dill_hclose (test_assert_ok ((int) connecting.call.result)));
+  g_assert_no_errno (dill_hclose (first));
+  g_assert_no_errno (dill_hclose (s));
+  g_assert_no_errno (dill_hclose (ls));
+}
+
+static void
+test_room_never_comes (TestDir *test, gconstpointer data)
+{
+  bool is_canceled = GPOINTER_TO_SIZE (data);
+  int ls = test_assert_ok (dill_ipc_listen (test->path, 1)), first, h;
+  Connecting connecting = { .path = test->path, .call.deadline = -1 };
+  guint n_fds;
+
+  first = test_assert_ok (dill_ipc_connect (test->path, 0));
+  n_fds = test_count_fds ();
+  h = test_assert_ok (dill_spawn (call_connect, &connecting));
+  g_assert_false (connecting.call.is_done);
+  if (is_canceled)
+    {
+      g_assert_no_errno (dill_hclose (h));
+      assert_call_errno (connecting.call, ECANCELED);
+    }
+  else
+    {
+      g_assert_no_errno (dill_hclose (ls)); /* with its file */
+      finish_call (h, &connecting.call);
+      assert_call_errno (connecting.call, ENOENT);
+    }
+  g_assert_cmpuint (test_count_fds (), <=, n_fds);
+  g_assert_no_errno (dill_hclose (first));
+  if (is_canceled)
+    g_assert_no_errno (dill_hclose (ls));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  open_context ();
+  test_add ("/connect/errors", test_errors);
+  test_add ("/connect/no-permission", test_no_permission);
+  test_add ("/connect/no-descriptor", test_no_descriptor_left);
+  test_add ("/connect/kernel-errors", test_kernel_errors);
+  test_add_data ("/connect/backlog/1", GSIZE_TO_POINTER (1), test_backlog);
+  test_add_data ("/connect/backlog/2", GSIZE_TO_POINTER (2), test_backlog);
+  test_add_data ("/connect/backlog/10", GSIZE_TO_POINTER (10), test_backlog);
+  test_add ("/connect/waits-for-room", test_waits_for_room);
+  test_add_data ("/connect/room-never-comes/canceled", GSIZE_TO_POINTER (true), test_room_never_comes);
+  test_add_data ("/connect/room-never-comes/listener-closed", GSIZE_TO_POINTER (false), test_room_never_comes);
+  return g_test_run ();
+}

@@ -1,0 +1,218 @@
+/* test-contexts.c: a wait on a connection or listener goes on under the thread-default context of the moment, whatever the
+ * handle's home is, and at home again afterwards.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "connection-utils.h"
+
+/* A peer that acts by itself, a little later. */
+typedef struct
+{
+  int fd;
+  gsize to_write;
+  gsize to_read;
+} Peer;
+
+static gpointer
+run_peer (gpointer data)
+{
+  Peer *peer = data;
+  g_autofree char *bytes = g_malloc0 (MAX (peer->to_write, peer->to_read) + 1);
+
+  g_usleep (2000); /* most likely the other side waits by now; if not, the test is easier to pass */
+  write_all (peer->fd, bytes, peer->to_write);
+  read_all (peer->fd, bytes, peer->to_read);
+  return NULL;
+}
+
+static void
+exchange_with (int s, int fd)
+{
+  enum { LENGTH = 600 * 1000 };
+  g_autofree char *bytes = g_malloc0 (LENGTH);
+  Peer writer = { fd, 100, 0 }, reader = { fd, 0, LENGTH };
+  GThread *thread = g_thread_new ("writer", run_peer, &writer);
+
+  g_assert_no_errno (dill_brecv (s, bytes, 100, soon ()));
+  g_thread_join (thread);
+  thread = g_thread_new ("reader", run_peer, &reader);
+  g_assert_no_errno (dill_bsend (s, bytes, LENGTH, soon ()));
+  g_thread_join (thread);
+  test_assert_errno (dill_brecv_some (s, bytes, 1, dill_now () + 2), ETIMEDOUT);
+}
+
+static gboolean
+count (gpointer data)
+{
+  (*(guint *) data)++;
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+test_connection_away_and_home (TestDir *test G_GNUC_UNUSED, gconstpointer data)
+{
+  bool home_first = GPOINTER_TO_SIZE (data);
+  guint n_default = 0, id = g_timeout_add (1, count, &n_default);
+  int s, fd;
+
+  make_half_pair (&s, &fd);
+  if (home_first)
+    exchange_with (s, fd);
+  for (guint i = 0; i < 4; i++)
+    {
+      g_autoptr (GMainContext) context = g_main_context_new ();
+      guint n_before;
+
+      g_main_context_push_thread_default (context);
+      n_before = n_default;
+      exchange_with (s, fd);
+      exchange_with (s, fd);
+      g_assert_cmpuint (n_default, ==, n_before); /* only the private context's sources run */
+      g_main_context_pop_thread_default (context);
+      exchange_with (s, fd);
+      g_assert_cmpuint (n_default, >, n_before);
+      if (i == 2) /* the context goes before the next one comes, perhaps at the same address */
+        g_clear_pointer (&context, g_main_context_unref);
+    }
+  g_source_remove (id);
+  close (fd);
+  g_assert_no_errno (dill_hclose (s));
+}
+
+static gpointer
+connect_later (gpointer data)
+{
+  g_usleep (2000);
+  return GINT_TO_POINTER (connect_raw (data));
+}
+
+static void
+test_listener_away_and_home (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  int ls = test_assert_ok (dill_ipc_listen (test->path, 5));
+
+  for (guint i = 0; i < 4; i++)
+    {
+      g_autoptr (GMainContext) context = i & 1 ? NULL : g_main_context_new ();
+      GThread *thread = g_thread_new ("client", connect_later, test->path);
+      int s, fd;
+
+      if (context != NULL)
+        g_main_context_push_thread_default (context);
+      s = test_assert_ok (dill_ipc_accept (ls, soon ()));
+      fd = GPOINTER_TO_INT (g_thread_join (thread));
+      exchange_with (s, fd);
+      if (context != NULL)
+        g_main_context_pop_thread_default (context);
+      exchange_with (s, fd);
+      close (fd);
+      g_assert_no_errno (dill_hclose (s));
+    }
+  g_assert_no_errno (dill_hclose (ls));
+}
+
+/* A coroutine at home and a wait elsewhere stand in one queue. */
+static void
+test_acceptors_of_two_contexts (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  int ls = test_assert_ok (dill_ipc_listen (test->path, 5)), clients[2], h, s;
+  Call call = { .s = ls, .deadline = -1 };
+  char byte;
+
+  h = start_call (call_accept, &call);
+  for (guint i = 0; i < 2; i++)
+    {
+      clients[i] = connect_raw (test->path);
+      write_all (clients[i], i == 0 ? "a" : "b", 1);
+    }
+  g_main_context_push_thread_default (context);
+  s = test_assert_ok (dill_ipc_accept (ls, soon ()));
+  g_assert_false (call.is_done); /* its context has not turned */
+  g_main_context_pop_thread_default (context);
+  g_assert_no_errno (dill_brecv (s, &byte, 1, soon ()));
+  g_assert_cmpint (byte, ==, 'b');
+  finish_call (h, &call);
+  g_assert_no_errno (dill_hclose (s));
+  s = test_assert_ok ((int) call.result);
+  g_assert_no_errno (dill_brecv (s, &byte, 1, soon ()));
+  g_assert_cmpint (byte, ==, 'a');
+  g_assert_no_errno (dill_hclose (s));
+  g_assert_no_errno (dill_hclose (ls));
+  close (clients[0]);
+  close (clients[1]);
+}
+
+typedef struct
+{
+  int s;
+  bool is_closed;
+} Victim;
+
+static gboolean
+close_victim (gpointer data)
+{
+  Victim *victim = data;
+
+  g_assert_no_errno (dill_hclose (victim->s));
+  victim->is_closed = true;
+  return G_SOURCE_REMOVE;
+}
+
+/* Closed from a callback of the context under which somebody waits away from home. */
+static void
+test_closed_while_waiting_away (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  GSource *source = g_idle_source_new ();
+  Victim victim = { .is_closed = false };
+  char byte;
+  int fd;
+
+  make_half_pair (&victim.s, &fd);
+  exchange_with (victim.s, fd);
+  g_main_context_push_thread_default (context);
+  g_source_set_callback (source, close_victim, &victim, NULL);
+  g_source_attach (source, context);
+  g_source_unref (source);
+  test_assert_errno (dill_brecv (victim.s, &byte, 1, soon ()), ECANCELED);
+  g_assert_true (victim.is_closed);
+  g_main_context_pop_thread_default (context);
+  close (fd);
+}
+
+static void
+test_close_away (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  int s, fd;
+
+  make_half_pair (&s, &fd);
+  exchange_with (s, fd);
+  g_assert_no_errno (dill_bsend (s, "abc", 3, soon ()));
+  g_main_context_push_thread_default (context);
+  {
+    Peer reader = { fd, 0, 3 };
+    GThread *thread;
+
+    g_assert_no_errno (shutdown (fd, SHUT_WR));
+    thread = g_thread_new ("reader", run_peer, &reader);
+    g_assert_no_errno (dill_ipc_close (s, soon ()));
+    g_thread_join (thread);
+  }
+  g_main_context_pop_thread_default (context);
+  close (fd);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  test_add_data ("/contexts/connection/away-first", GSIZE_TO_POINTER (false), test_connection_away_and_home);
+  test_add_data ("/contexts/connection/home-first", GSIZE_TO_POINTER (true), test_connection_away_and_home);
+  test_add ("/contexts/listener", test_listener_away_and_home);
+  test_add ("/contexts/acceptors-of-two-contexts", test_acceptors_of_two_contexts);
+  test_add ("/contexts/closed-while-waiting-away", test_closed_while_waiting_away);
+  test_add ("/contexts/close-away", test_close_away);
+  return g_test_run ();
+}

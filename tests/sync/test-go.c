@@ -1,0 +1,425 @@
+/* test-go.c: starting coroutines, and the stacks they run on.
+ *
+ * A new coroutine runs at once, and its starter goes on when it first waits or ends: nobody else runs in between.  Memory
+ * of the caller's is never exceeded, and may go as soon as the coroutine has ended.  Want of stacks is ENOMEM.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "test-utils.h"
+
+#include <dillipc/dillipc.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* A deadline that is never reached unless something is wrong. */
+#define SOON (dill_now () + 10000)
+
+/* Stacks of the caller's that are small, and yet large enough for a sanitizer's frames. */
+#define SMALL_STACK 16384
+
+static dill_coroutine void
+write_letters (GString *log, char first, char second)
+{
+  g_string_append_c (log, first);
+  if (second == '\0')
+    return;
+
+  if (dill_yield () == 0)
+    g_string_append_c (log, second);
+}
+
+/* --- Order --- */
+
+static void
+test_runs_at_once (void)
+{
+  g_autoptr (GString) log = g_string_new (NULL);
+  int first, second;
+
+  first = test_assert_ok (dill_go (write_letters (log, 'a', 'A')));
+  g_string_append_c (log, '1');
+  second = test_assert_ok (dill_go (write_letters (log, 'b', '\0')));
+  g_string_append_c (log, '2');
+  g_assert_cmpstr (log->str, ==, "a1b2");
+  g_assert_no_errno (dill_bundle_wait (first, SOON));
+  g_assert_cmpstr (log->str, ==, "a1b2A");
+  g_assert_no_errno (dill_hclose (first));
+  g_assert_no_errno (dill_hclose (second));
+}
+
+/* In a coroutine with others ready, too: they have to wait until the parent waits. */
+static dill_coroutine void
+start_children (GString *log, int b)
+{
+  g_assert_no_errno (dill_yield ());
+  g_string_append_c (log, '(');
+  g_assert_no_errno (dill_bundle_go (b, write_letters (log, 'a', 'A')));
+  g_assert_no_errno (dill_bundle_go (b, write_letters (log, 'b', '\0')));
+  g_assert_no_errno (dill_bundle_go (b, write_letters (log, 'c', 'C')));
+  g_string_append_c (log, ')');
+}
+
+static void
+test_nobody_in_between (void)
+{
+  g_autoptr (GString) log = g_string_new (NULL);
+  int b = test_assert_ok (dill_bundle ());
+
+  g_assert_no_errno (dill_bundle_go (b, start_children (log, b)));
+  g_assert_no_errno (dill_bundle_go (b, write_letters (log, 'x', 'X')));
+  g_assert_cmpstr (log->str, ==, "x");
+  g_assert_no_errno (dill_bundle_wait (b, SOON));
+  g_assert_cmpstr (log->str, ==, "x(abc)XAC");
+  g_assert_no_errno (dill_hclose (b));
+}
+
+/* Each runs within its parent. */
+static dill_coroutine void
+descend (GString *log, guint depth)
+{
+  int h;
+
+  if (depth == 0)
+    return;
+
+  g_string_append_c (log, '(');
+  h = test_assert_ok (dill_go (descend (log, depth - 1)));
+  g_string_append_c (log, ')');
+  g_assert_no_errno (dill_hclose (h));
+}
+
+static void
+test_nested (void)
+{
+  g_autoptr (GString) log = g_string_new (NULL);
+  int h = test_assert_ok (dill_go (descend (log, 5)));
+
+  g_assert_cmpstr (log->str, ==, "((((()))))");
+  g_assert_no_errno (dill_hclose (h));
+}
+
+/* --- Arguments --- */
+
+typedef struct
+{
+  int values[20];
+} Large;
+
+static guint n_evaluated;
+
+static int
+evaluate (int value)
+{
+  n_evaluated++;
+  return value;
+}
+
+static dill_coroutine void
+take_many (double *sum, int a, double b, long c, float d, int e, int f, int g, int h, Large large, short i, double j)
+{
+  g_assert_no_errno (dill_yield ());
+  *sum = a + b + (double) c + (double) d + e + f + g + h + i + j;
+  for (guint k = 0; k < G_N_ELEMENTS (large.values); k++)
+    *sum += large.values[k];
+}
+
+/* By value and at once, whatever becomes of the variables. */
+static void
+test_arguments (void)
+{
+  double sums[3] = { 0 };
+  Large large;
+  int handles[3];
+
+  for (int i = 0; i < 20; i++)
+    large.values[i] = i;
+  n_evaluated = 0;
+  for (int i = 0; i < 3; i++)
+    handles[i] = test_assert_ok (dill_go (take_many (&sums[i], evaluate (i), 0.5, 1L << 40, 0.25f, 1, 2, 3, 4, large, 5, 0.125)));
+  g_assert_cmpuint (n_evaluated, ==, 3);
+  memset (&large, 0x7f, sizeof large);
+
+  for (int i = 0; i < 3; i++)
+    {
+      g_assert_no_errno (dill_bundle_wait (handles[i], SOON));
+      g_assert_cmpfloat (sums[i], ==, i + 0.5 + (double) (1L << 40) + 0.25 + 15 + 0.125 + 190);
+      g_assert_no_errno (dill_hclose (handles[i]));
+    }
+  g_assert_cmpuint (n_evaluated, ==, 3);
+}
+
+static dill_coroutine void
+add_one (void *data)
+{
+  g_assert_no_errno (dill_yield ());
+  (*(guint *) data)++;
+}
+
+static void
+test_spawn (void)
+{
+  guint n_calls = 0;
+  int h = test_assert_ok (dill_spawn (add_one, &n_calls));
+
+  g_assert_cmpuint (n_calls, ==, 0);
+  g_assert_no_errno (dill_bundle_wait (h, SOON));
+  g_assert_cmpuint (n_calls, ==, 1);
+  g_assert_no_errno (dill_hclose (h));
+}
+
+/* --- Many --- */
+
+static dill_coroutine void
+wait_for (int h, guint *n_ended)
+{
+  g_assert_no_errno (dill_bundle_wait (h, -1));
+  (*n_ended)++;
+}
+
+static dill_coroutine void
+sleep_until (gint64 deadline, guint *n_ended)
+{
+  g_assert_no_errno (dill_msleep (deadline));
+  (*n_ended)++;
+}
+
+static dill_coroutine void
+sleep_for_ever (guint *n_ended)
+{
+  test_assert_errno (dill_msleep (-1), ECANCELED);
+  (*n_ended)++;
+}
+
+/* All of them alive at the same time, and woken or cancelled at once. */
+static void
+test_many (void)
+{
+  const guint n_coroutines = 10000;
+  guint n_ended = 0, n_canceled = 0;
+  int gate = test_assert_ok (dill_go (sleep_until (dill_now () + 300, &n_ended)));
+  int lucky = test_assert_ok (dill_bundle ());
+  int unlucky = test_assert_ok (dill_bundle ());
+
+  for (guint i = 0; i < n_coroutines; i++)
+    {
+      test_assert_ok (dill_bundle_go (lucky, wait_for (gate, &n_ended)));
+      test_assert_ok (dill_bundle_go (unlucky, sleep_for_ever (&n_canceled)));
+    }
+  g_assert_no_errno (dill_hclose (unlucky));
+  g_assert_cmpuint (n_canceled, ==, n_coroutines);
+  g_assert_no_errno (dill_bundle_wait (lucky, SOON));
+  g_assert_cmpuint (n_ended, ==, n_coroutines + 1);
+  g_assert_no_errno (dill_hclose (lucky));
+  g_assert_no_errno (dill_hclose (gate));
+}
+
+/* --- Stacks of the caller's --- */
+
+static dill_coroutine void
+use_some_stack (guint *n_ended)
+{
+  volatile char some[512];
+
+  memset ((char *) some, 1, sizeof some);
+  if (dill_yield () == 0)
+    *n_ended += (guint) some[511];
+}
+
+/* At every alignment, never a byte beyond either end, and freed as soon as the coroutine has ended. */
+static void
+test_memory (void)
+{
+  for (guint offset = 0; offset < 16; offset++)
+    {
+      const gsize size = SMALL_STACK + offset;
+      guint8 *area = g_malloc (size + 64);
+      guint n_ended = 0;
+      int h, b = test_assert_ok (dill_bundle ());
+
+      memset (area, 0xa5, size + 64);
+      h = test_assert_ok (dill_go_mem (use_some_stack (&n_ended), area + 16 + offset, size));
+      g_assert_no_errno (dill_bundle_wait (h, SOON));
+      g_assert_no_errno (dill_hclose (h));
+      g_assert_no_errno (dill_bundle_go_mem (b, use_some_stack (&n_ended), area + 16 + offset, size));
+      g_assert_no_errno (dill_hclose (b));
+      g_assert_cmpuint (n_ended, ==, 2); /* its yield had its turn already when it was cancelled */
+
+      for (guint i = 0; i < 16 + offset; i++)
+        g_assert_cmpuint (area[i], ==, 0xa5);
+      for (gsize i = 16 + offset + size; i < size + 64; i++)
+        g_assert_cmpuint (area[i], ==, 0xa5);
+      g_free (area);
+    }
+}
+
+static dill_coroutine void
+return_at_once (guint *n_ended)
+{
+  (*n_ended)++;
+}
+
+/* The block is gone before the library is called again, and another one may be in its place. */
+static void
+test_memory_is_freed_at_once (void)
+{
+  guint n_ended = 0;
+  int b = test_assert_ok (dill_bundle ());
+
+  for (guint i = 0; i < 100; i++)
+    {
+      gsize size = SMALL_STACK + (i % 3) * 512;
+      void *memory = g_malloc (size);
+      int h;
+
+      g_assert_no_errno (dill_bundle_go_mem (b, return_at_once (&n_ended), memory, size));
+      g_free (memory);
+
+      memory = g_malloc (size);
+      g_assert_no_errno (dill_bundle_go_mem (b, use_some_stack (&n_ended), memory, size));
+      g_assert_no_errno (dill_bundle_wait (b, SOON));
+      g_free (memory);
+
+      memory = g_malloc (size);
+      h = test_assert_ok (dill_go_mem (return_at_once (&n_ended), memory, size));
+      g_assert_no_errno (dill_hclose (h));
+      g_free (memory);
+    }
+  g_assert_cmpuint (n_ended, ==, 300);
+  g_assert_no_errno (dill_hclose (b));
+}
+
+static dill_coroutine void
+own_stack_for_child (guint *n_ended)
+{
+  void *memory = g_malloc (SMALL_STACK);
+  int b = test_assert_ok (dill_bundle ());
+
+  g_assert_no_errno (dill_bundle_go_mem (b, use_some_stack (n_ended), memory, SMALL_STACK));
+  g_assert_no_errno (dill_bundle_wait (b, SOON));
+  g_free (memory); /* the child, which handed over to this coroutine when it ended, stood there */
+  g_assert_no_errno (dill_hclose (b));
+  (*n_ended)++;
+}
+
+static void
+test_memory_is_freed_by_successor (void)
+{
+  guint n_ended = 0;
+  int b = test_assert_ok (dill_bundle ());
+
+  for (guint i = 0; i < 20; i++)
+    g_assert_no_errno (dill_bundle_go (b, own_stack_for_child (&n_ended)));
+  g_assert_no_errno (dill_bundle_wait (b, SOON));
+  g_assert_no_errno (dill_hclose (b));
+  g_assert_cmpuint (n_ended, ==, 40);
+}
+
+static void
+test_memory_too_small (void)
+{
+  g_autofree char *memory = g_malloc (SMALL_STACK);
+  const gsize sizes[] = { 0, 1, 15, 16, 128, 1024 };
+  guint n_ended = 0;
+  int b = test_assert_ok (dill_bundle ());
+
+  memset (memory, 0x11, SMALL_STACK);
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    {
+      test_assert_errno (dill_go_mem (return_at_once (&n_ended), memory + 64, sizes[i]), ENOMEM);
+      test_assert_errno (dill_bundle_go_mem (b, return_at_once (&n_ended), memory + 64, sizes[i]), ENOMEM);
+    }
+  test_assert_errno (dill_go_mem (return_at_once (&n_ended), NULL, SMALL_STACK), EINVAL);
+  test_assert_errno (dill_bundle_go_mem (b, return_at_once (&n_ended), NULL, SMALL_STACK), EINVAL);
+  test_assert_errno (dill_bundle_go_mem (-1, return_at_once (&n_ended), memory, SMALL_STACK), EBADF);
+
+  for (guint i = 0; i < SMALL_STACK; i++)
+    g_assert_cmpint (memory[i], ==, 0x11);
+  g_assert_cmpuint (n_ended, ==, 0);
+  g_assert_no_errno (dill_hclose (b));
+}
+
+/* --- No memory --- */
+
+static int
+run_out_of_address_space (gpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  struct rlimit limit = { .rlim_cur = 300 << 20, .rlim_max = 300 << 20 };
+  guint n_canceled = 0, n_started = 0, n_ended = 0;
+  int b, h;
+
+  g_main_context_push_thread_default (context);
+  b = test_assert_ok (dill_bundle ());
+  g_assert_no_errno (dill_set_stack_size (1 << 20));
+  g_assert_no_errno (dill_yield ());
+  g_assert_no_errno (setrlimit (RLIMIT_AS, &limit));
+  while (dill_bundle_go (b, sleep_for_ever (&n_canceled)) == 0)
+    n_started++;
+  g_assert_cmpint (errno, ==, ENOMEM);
+  g_assert_cmpuint (n_started, >, 50);
+  g_assert_cmpuint (n_started, <, 300);
+  test_assert_errno (dill_go (sleep_for_ever (&n_canceled)), ENOMEM);
+  test_assert_errno (dill_spawn (add_one, &n_ended), ENOMEM);
+  g_assert_cmpuint (n_ended, ==, 0);
+
+  /* The others are not harmed, and room comes back with their end. */
+  g_assert_no_errno (dill_hclose (b));
+  g_assert_cmpuint (n_canceled, ==, n_started);
+  h = test_assert_ok (dill_spawn (add_one, &n_ended));
+  g_assert_no_errno (dill_bundle_wait (h, SOON));
+  g_assert_cmpuint (n_ended, ==, 1);
+  g_assert_no_errno (dill_hclose (h));
+  g_main_context_pop_thread_default (context);
+  return 0;
+}
+
+static void
+test_no_memory (void)
+{
+#if defined(__SANITIZE_ADDRESS__)
+  g_test_skip ("AddressSanitizer needs terabytes of address space itself");
+  if (TRUE)
+    return;
+#endif
+  g_assert_cmpint (test_in_child (run_out_of_address_space, NULL), ==, 0);
+}
+
+/* --- Names --- */
+
+static dill_coroutine void
+set_names (void)
+{
+  dill_set_name ("short");
+  dill_set_name ("a name of more than thirty-one bytes, which is cut");
+  dill_set_name (NULL);
+  dill_set_name ("");
+}
+
+static void
+test_names (void)
+{
+  int h = test_assert_ok (dill_go (set_names ()));
+
+  dill_set_name ("not a coroutine");
+  g_assert_no_errno (dill_hclose (h));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/go/runs-at-once", test_runs_at_once);
+  g_test_add_func ("/go/nobody-in-between", test_nobody_in_between);
+  g_test_add_func ("/go/nested", test_nested);
+  g_test_add_func ("/go/arguments", test_arguments);
+  g_test_add_func ("/go/spawn", test_spawn);
+  g_test_add_func ("/go/many", test_many);
+  g_test_add_func ("/go/memory", test_memory);
+  g_test_add_func ("/go/memory-is-freed-at-once", test_memory_is_freed_at_once);
+  g_test_add_func ("/go/memory-is-freed-by-successor", test_memory_is_freed_by_successor);
+  g_test_add_func ("/go/memory-too-small", test_memory_too_small);
+  g_test_add_func ("/go/no-memory", test_no_memory);
+  g_test_add_func ("/go/names", test_names);
+  return g_test_run ();
+}
