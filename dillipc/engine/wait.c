@@ -240,20 +240,24 @@ end_round (struct dill_engine *engine)
   engine->thread->slice_start = g_get_monotonic_time ();
 }
 
-int
-dill_wait_fairly (int64_t deadline)
+int64_t
+dill_wait_fairly (int64_t result, int64_t deadline)
 {
+  int saved_errno = errno;
   struct dill_wait wait;
 
-  if (deadline == 0 || !dill_wait_is_due ())
-    return 0;
+  if (result < 0 || deadline == 0 || !dill_wait_is_due ())
+    return result;
 
-  if (begin (&wait, "pause") < 0)
-    return -1;
+  if (begin (&wait, "pause") == 0)
+    {
+      end_round (wait.engine);
+      dill_wait_wake (&wait, DILL_READY);
+      dill_wait_block (&wait);
+    }
 
-  end_round (wait.engine);
-  dill_wait_wake (&wait, DILL_READY);
-  return dill_wait_result (dill_wait_block (&wait));
+  errno = saved_errno;
+  return result;
 }
 
 enum dill_outcome

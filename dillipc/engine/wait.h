@@ -81,13 +81,15 @@ void dill_wait_retry_in (struct dill_wait *wait, int milliseconds);
 /* Lets everybody else go first.  Returns 0, or -1 with errno. */
 int dill_wait_yield (void);
 
-/* For operations that may succeed time after time without waiting: now and then lets everybody else go first.  DEADLINE
- * is the operation's: with 0 this never waits.  Returns 0, or -1 with errno ECANCELED. */
-int dill_wait_fairly (int64_t deadline);
+/* For the end of operations that may succeed time after time without waiting: now and then lets everybody else go first.
+ * RESULT is what the operation returns, negative for failure, and what this returns; DEADLINE is the operation's: with 0
+ * this never waits.  It is the end because what has to wait anyway must not lose its place to a pause before, and because
+ * cancellation cannot take a result back.  Keeps errno. */
+int64_t dill_wait_fairly (int64_t result, int64_t deadline);
 
 /* Whether an operation that has not waited for long ought to pause now. */
 bool dill_wait_is_due (void);
 
-/* For the middle of an operation on an object: pauses like dill_wait_fairly () with WAIT in QUEUE meanwhile, so that
+/* For the middle of an operation on an object: pauses like dill_wait_fairly (), in QUEUE meanwhile, so that
  * closing the object ends it, and looks at the deadline. */
 enum dill_outcome dill_wait_pause (struct dill_list *queue, const char *what, int64_t deadline);

@@ -1,9 +1,10 @@
 /* handle-source.c: what the two public sources have in common.
  *
- * The object knows its sources by their subscriptions, which are used in the handle's thread alone.  When it is closed it
- * destroys the sources, before its descriptor is closed, so that none of them polls a number that means another file by
- * then.  A source may belong to a context that another thread runs, and be finalized there while the handle is closed
- * here: so each of the two leaves word of its end under a lock, the one of the library that is held across fork (2).
+ * The object knows its sources by their subscriptions, which are used in the handle's thread alone. When it is closed
+ * it destroys the sources, before its descriptor is closed, so that none of them polls a number that means another
+ * file by then. A source may belong to a context that another thread runs, and be finalized there while the handle is
+ * closed here: so each of the two leaves word of its end under a lock, the one of the library that is held across
+ * fork (2).
  *
  * Relies on GLib to let a reference that is taken before a source's dispose function has returned save that source.
  *
@@ -33,9 +34,9 @@ dill_handle_source_unlock_object (void)
   dill_handle_unlock ();
 }
 
-/* Takes a reference, unless the last one is gone.  Another thread then is on its way to the dispose function, and frees
- * the source soon, though one were taken with g_source_ref () (GLib 2.74): hence a look at the counter, which is visible,
- * but has no function for that. */
+/* Takes a reference, unless the last one is gone. Another thread then is on its way to the dispose function, and
+ * frees the source soon, though one were taken with g_source_ref () (GLib 2.74): hence a look at the counter, which
+ * is visible, but has no function for that. */
 static bool
 ref_if_alive (GSource *source)
 {

@@ -133,7 +133,7 @@ accept_connection (int s, void *mem, int64_t deadline)
   struct dill_thread *thread = dill_thread_get ();
   enum dill_outcome outcome;
 
-  if (thread == NULL || dill_wait_allowed () < 0 || dill_wait_fairly (deadline) < 0)
+  if (thread == NULL || dill_wait_allowed () < 0)
     return -1;
 
   for (;;)
@@ -149,7 +149,7 @@ accept_connection (int s, void *mem, int64_t deadline)
           int h = engine == NULL ? -1 : accept_into (&listener->watch, engine, mem);
 
           if (h >= 0 || errno != EAGAIN)
-            return h;
+            return (int) dill_wait_fairly (h, deadline);
         }
 
       if (dill_wait_begin (&acceptor.wait, "accept", deadline) < 0)

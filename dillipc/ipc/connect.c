@@ -76,15 +76,12 @@ dill_ipc_connect_full (const char *addr, unsigned flags, void *mem, int64_t dead
       return -1;
     }
 
-  if (dill_wait_fairly (deadline) < 0)
-    return -1;
-
   for (;;)
     {
       int h = try_once (addr, flags, mem);
 
       if (h >= 0 || errno != EAGAIN)
-        return h;
+        return (int) dill_wait_fairly (h, deadline);
 
       if (wait_for_room (pause, deadline) < 0)
         return -1;

@@ -24,7 +24,6 @@ dill_ipc_sendfd (int s, int fd, int64_t deadline)
   } control = { 0 };
   bool is_closed;
 
-  (void) dill_wait_fairly (deadline);
   connection = dill_connection_get (s);
   if (connection == NULL || dill_connection_may_send (connection) < 0)
     return -1;
@@ -41,7 +40,7 @@ dill_ipc_sendfd (int s, int fd, int64_t deadline)
       switch (dill_connection_send (connection, &cursor, &control, sizeof control.bytes, deadline))
         {
         case DILL_ATTEMPT_DONE:
-          return 0;
+          return (int) dill_wait_fairly (0, deadline);
         case DILL_ATTEMPT_FAILED:
           return -1;
         case DILL_ATTEMPT_AGAIN:
@@ -79,7 +78,7 @@ dill_ipc_recvfd (int s, int64_t deadline)
   struct dill_connection *connection;
   bool is_closed;
 
-  if (dill_wait_allowed () < 0 || dill_wait_fairly (deadline) < 0 || (connection = dill_connection_get (s)) == NULL
+  if (dill_wait_allowed () < 0 || (connection = dill_connection_get (s)) == NULL
       || dill_connection_may_receive (connection) < 0)
     return -1;
 
@@ -97,7 +96,7 @@ dill_ipc_recvfd (int s, int64_t deadline)
         }
     }
 
-  return take_descriptor (connection);
+  return (int) dill_wait_fairly (take_descriptor (connection), deadline);
 }
 
 int

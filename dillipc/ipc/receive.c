@@ -318,7 +318,7 @@ dill_brecv_some (int s, void *buf, size_t len, int64_t deadline)
       return -1;
     }
 
-  if (dill_wait_allowed () < 0 || dill_wait_fairly (deadline) < 0 || (connection = dill_connection_get (s)) == NULL
+  if (dill_wait_allowed () < 0 || (connection = dill_connection_get (s)) == NULL
       || dill_connection_may_receive (connection) < 0)
     return -1;
 
@@ -327,7 +327,7 @@ dill_brecv_some (int s, void *buf, size_t len, int64_t deadline)
       size_t there = connection->buffer->end - connection->buffer->start;
 
       take_buffered (connection, &cursor);
-      return (ssize_t) (there < len ? there : len);
+      return (ssize_t) dill_wait_fairly ((int64_t) (there < len ? there : len), deadline);
     }
 
   for (;;)
@@ -335,7 +335,7 @@ dill_brecv_some (int s, void *buf, size_t len, int64_t deadline)
       switch (dill_connection_receive (connection, &cursor, deadline))
         {
         case DILL_ATTEMPT_DONE:
-          return (ssize_t) (cursor.item == NULL ? len : cursor.offset);
+          return (ssize_t) dill_wait_fairly ((int64_t) (cursor.item == NULL ? len : cursor.offset), deadline);
         case DILL_ATTEMPT_FAILED:
           return -1;
         case DILL_ATTEMPT_AGAIN:

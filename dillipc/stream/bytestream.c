@@ -29,34 +29,27 @@ settle_deadline (int64_t deadline, bool is_short)
 int
 dill_bsendl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
 {
-  struct dill_bsock_vfs *vfs;
+  struct dill_bsock_vfs *vfs = dill_hquery (s, dill_bsock_type);
   size_t total;
 
-  /* Not by cancellation either: a cancelled coroutine still has its one attempt to send. */
-  (void) dill_wait_fairly (deadline);
-
-  vfs = dill_hquery (s, dill_bsock_type);
   if (vfs == NULL || dill_iolist_check (first, last, false, &total) < 0)
     return -1;
 
-  return vfs->bsendl (vfs, first, last, settle_deadline (deadline, first == last && total <= SHORT_LENGTH));
+  deadline = settle_deadline (deadline, first == last && total <= SHORT_LENGTH);
+  return (int) dill_wait_fairly (vfs->bsendl (vfs, first, last, deadline), deadline);
 }
 
 int
 dill_brecvl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
 {
-  struct dill_bsock_vfs *vfs;
+  struct dill_bsock_vfs *vfs = dill_hquery (s, dill_bsock_type);
   size_t total;
 
-  /* Before the handle is looked at: it may be closed meanwhile. */
-  if (dill_wait_fairly (deadline) < 0)
-    return -1;
-
-  vfs = dill_hquery (s, dill_bsock_type);
   if (vfs == NULL || dill_iolist_check (first, last, true, &total) < 0)
     return -1;
 
-  return vfs->brecvl (vfs, first, last, settle_deadline (deadline, first == last && total <= SHORT_LENGTH));
+  deadline = settle_deadline (deadline, first == last && total <= SHORT_LENGTH);
+  return (int) dill_wait_fairly (vfs->brecvl (vfs, first, last, deadline), deadline);
 }
 
 int

@@ -156,15 +156,12 @@ wait_fd (int fd, unsigned direction, const char *what, int64_t deadline)
       return -1;
     }
 
-  if (dill_wait_fairly (deadline) < 0)
-    return -1;
-
   for (;;)
     {
       int rc = ask (fd, direction);
 
       if (rc != 0)
-        return rc < 0 ? -1 : 0;
+        return (int) dill_wait_fairly (rc < 0 ? -1 : 0, deadline);
 
       if (wait_for (fd, direction, what, deadline) < 0)
         return -1;

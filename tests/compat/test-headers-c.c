@@ -1,8 +1,8 @@
 /* test-headers-c.c: the headers in C, as programs for libdill and for this library use them.
  *
- * Guarantees: both editions of the API compile and work: memory as void * or as the storage structures, ipc_close () with
- * one and with two arguments, and its address; <libdill.h>, <libdillimpl.h> and <dillipc/dillipc.h> go together; a
- * protocol of one's own is built with the raw names.
+ * Guarantees: both editions of the API compile and work: memory as void * or as the storage structures, ipc_close ()
+ * with one and with two arguments, and its address; <libdill.h>, <libdillimpl.h> and <dillipc/dillipc.h> go together;
+ * a protocol of one's own is built with the raw names.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

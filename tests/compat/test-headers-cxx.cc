@@ -1,7 +1,8 @@
 /* test-headers-cxx.cc: the headers in C++, next to the standard library's.
  *
- * Guarantees: raw names and dill_ names compile and work in C++11 and later, whichever header comes first; a coroutine may
- * be started by a call of a function, a method or a lambda, with arguments of any type; ipc_close () takes one or two.
+ * Guarantees: raw names and dill_ names compile and work in C++11 and later, whichever header comes first; a
+ * coroutine may be started by a call of a function, a method or a lambda, with arguments of any type; ipc_close ()
+ * takes one or two.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -175,8 +176,8 @@ test_destructors_after_cancel (TestDir *, gconstpointer)
   g_assert_cmpint (token.use_count (), ==, 1);
 }
 
-/* Exceptions do not leave a coroutine; inside one they unwind its stack.  (No wait in a handler: the C++ run-time keeps the
- * exceptions that are being handled for each thread.) */
+/* Exceptions do not leave a coroutine; inside one they unwind its stack. (No wait in a handler: the C++ run-time
+ * keeps the exceptions that are being handled for each thread.) */
 static void
 test_exceptions_inside (TestDir *, gconstpointer)
 {

@@ -1,7 +1,7 @@
 """Programs for libdill, as compilers of different opinion build them.
 
-Guarantee: go () passes arguments of any class, keeps the caller's variables, and compiles without a warning, with gcc and
-clang, at each level of optimisation and with the hardening that distributions switch on.
+Guarantee: go () passes arguments of any class, keeps the caller's variables, and compiles without a warning, with gcc
+and clang, at each level of optimisation and with the hardening that distributions switch on.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """

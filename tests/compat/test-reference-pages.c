@@ -1,8 +1,9 @@
-/* test-reference-pages.c: the examples on the pages ipc_accept_mem(3), ipc_connect_mem(3) and ipc_listen_mem(3), in both
- * editions.
+/* test-reference-pages.c: the examples on the pages ipc_accept_mem(3), ipc_connect_mem(3) and ipc_listen_mem(3), in
+ * both editions.
  *
- * Guarantees: they compile as they stand, with -Wall -Wextra; the servers and the client on them understand each other.
- * The path on them is everybody's, so what is run has the names that take one redirected to the test's own directory.
+ * Guarantees: they compile as they stand, with -Wall -Wextra; the servers and the client on them understand each
+ * other. The path on them is everybody's, so what is run has the names that take one redirected to the test's own
+ * directory.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,8 +1,8 @@
 /* test-connection-source.c: the source of a connection in callback style.
  *
  * Guarantees: it is ready for bytes, descriptors and the end of the stream, those that the library has read ahead
- * included, and for room to send; the end of the connection is reported unasked; it works next to coroutines that wait on
- * the same connection; wrong conditions and handles are refused with the documented errno.
+ * included, and for room to send; the end of the connection is reported unasked; it works next to coroutines that
+ * wait on the same connection; wrong conditions and handles are refused with the documented errno.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

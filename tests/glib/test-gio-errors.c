@@ -1,7 +1,7 @@
 /* test-gio-errors.c: connections that do not go to or come from GIO.
  *
- * Guarantees: nothing that was received gets lost on the way, nor is a waiter (EBUSY); every failure has its GError and its
- * errno, and leaves handle and descriptor as they were.
+ * Guarantees: nothing that was received gets lost on the way, nor is a waiter (EBUSY); every failure has its GError
+ * and its errno, and leaves handle and descriptor as they were.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

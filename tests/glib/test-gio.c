@@ -1,7 +1,7 @@
 /* test-gio.c: connections to and from GIO.
  *
- * Guarantees: a stolen connection is a plain GSocketConnection, over which a GDataInputStream reads and GDBus speaks; what
- * GIO made becomes a handle; what the kernel has received goes along.
+ * Guarantees: a stolen connection is a plain GSocketConnection, over which a GDataInputStream reads and GDBus speaks;
+ * what GIO made becomes a handle; what the kernel has received goes along.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

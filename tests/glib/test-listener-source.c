@@ -1,7 +1,7 @@
 /* test-listener-source.c: the source of a listener in callback style.
  *
- * Guarantees: it is ready while connections wait, for every one of them; it works next to coroutines that wait in accept
- * on the same listener; what is no listener of this thread is refused with the documented errno.
+ * Guarantees: it is ready while connections wait, for every one of them; it works next to coroutines that wait in
+ * accept on the same listener; what is no listener of this thread is refused with the documented errno.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

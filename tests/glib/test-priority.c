@@ -1,8 +1,8 @@
 /* test-priority.c: dill_set_priority().
  *
- * Guarantees: coroutines, and waits on the main stack, go on with the priority that was set for their main context, before
- * or after the program's sources; by default that is G_PRIORITY_DEFAULT; one context's priority is not another's; it can
- * be set at any time, from a coroutine too.
+ * Guarantees: coroutines, and waits on the main stack, go on with the priority that was set for their main context,
+ * before or after the program's sources; by default that is G_PRIORITY_DEFAULT; one context's priority is not
+ * another's; it can be set at any time, from a coroutine too.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,8 +1,9 @@
-/* test-source-contexts.c: a source that belongs to another context than its handle, one that another thread runs included.
+/* test-source-contexts.c: a source that belongs to another context than its handle, one that another thread runs
+ * included.
  *
- * Guarantees: the callback runs where the context is iterated; in another thread the handle is nobody's (EBADF); handle and
- * context may end in any order; the handle's thread may close the handle at any time, and the other finalize the source
- * at the same, without either touching what is gone.
+ * Guarantees: the callback runs where the context is iterated; in another thread the handle is nobody's (EBADF);
+ * handle and context may end in any order; the handle's thread may close the handle at any time, and the other
+ * finalize the source at the same, without either touching what is gone.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -244,7 +245,7 @@ test_race_with_finalization (TestDir *test, gconstpointer data)
 {
   enum
   {
-    N_ROUNDS = 1000
+    N_ROUNDS = 500
   };
   Note note = { .n_calls = 0 };
 

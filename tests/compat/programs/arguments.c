@@ -1,7 +1,7 @@
 /* arguments.c: go () with arguments of all classes, in callers of all kinds; written as a program for libdill.
  *
- * Exits with 0 if each coroutine got what it was given, and each caller found its own variables as it had left them or as
- * the coroutines had made them.
+ * Exits with 0 if each coroutine got what it was given, and each caller found its own variables as it had left them
+ * or as the coroutines had made them.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
