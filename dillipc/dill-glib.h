@@ -27,7 +27,7 @@ typedef gboolean (*DillIpcSourceFunc) (int s, GIOCondition ready, gpointer user_
  * @s: a listener
  *
  * Makes a source that is ready (G_IO_IN) while connections wait to be accepted.  Its callback is a DillIpcSourceFunc.
- * It destroys itself when the handle is closed.
+ * It destroys itself when the handle is closed, or moved by dill_hown().
  *
  * Returns: (transfer full): the source, not attached yet, or NULL with errno
  *  - EBADF: @s is not a live handle of this thread
@@ -42,7 +42,8 @@ DILL_EXPORT GSource *dill_ipc_listener_source_new (int s);
  *
  * Makes a source that is ready for G_IO_IN while bytes, a descriptor or the end of the stream can be received, those
  * that the library has read ahead included.  Its callback is a DillIpcSourceFunc.  It destroys itself when the handle is
- * closed.
+ * closed, or moved by dill_hown().  It belongs in a context that the handle's thread iterates: another thread would not
+ * learn of bytes that are read ahead while it polls.
  *
  * Returns: (transfer full): the source, not attached yet, or NULL with errno
  *  - EBADF: @s is not a live handle of this thread

@@ -341,6 +341,7 @@ DILL_EXPORT int dill_ipc_close (int s, int64_t deadline
  *  - EINVAL: @fd cannot be passed
  *  - ENOBUFS, ENOMEM: the kernel has no memory for it
  *  - ENOTSUP: @s is not a connection, or the main context cannot be iterated here
+ *  - EPERM: the peer accepts no descriptors, or a security module refuses
  *  - EPIPE: dill_ipc_done() was called on @s
  *  - ETIMEDOUT: the deadline was reached
  *  - ETOOMANYREFS: too many descriptors are on their way

@@ -100,18 +100,25 @@ find_registration (struct dill_watch *watch, struct dill_engine *engine)
     if (foreign->watch.engine == engine)
       return &foreign->watch;
 
-  foreign = calloc (1, sizeof *foreign);
+  /* One that is not registered, because its engine has ended, can serve again. */
+  for (foreign = watch->foreign; foreign != NULL && foreign->watch.slot != 0;)
+    foreign = foreign->next;
+
   if (foreign == NULL)
     {
-      errno = ENOMEM;
-      return NULL;
+      foreign = calloc (1, sizeof *foreign);
+      if (foreign == NULL)
+        {
+          errno = ENOMEM;
+          return NULL;
+        }
+      foreign->next = watch->foreign;
+      watch->foreign = foreign;
     }
 
   dill_watch_init (&foreign->watch, engine, watch->fd);
   foreign->watch.notify = hand_on;
   foreign->home = watch;
-  foreign->next = watch->foreign;
-  watch->foreign = foreign;
   return &foreign->watch;
 }
 
@@ -129,6 +136,7 @@ dill_watch_block (struct dill_watch *watch, unsigned direction, struct dill_wait
           dill_wait_abandon (wait);
           return DILL_PENDING;
         }
+      watch->ready |= (uint8_t) direction; /* nobody else will tell: the next try must ask the kernel */
       dill_wait_retry_in (wait, RETRY_MS);
     }
 

@@ -49,9 +49,10 @@ ref_if_alive (GSource *source)
   return false;
 }
 
-/* Destroying a source takes its descriptor from the context.  One without references has been destroyed before. */
+/* Destroying a source takes its descriptor from the context, unless that is the parent process's.  One without references
+ * has been destroyed before. */
 static void
-handle_closed (struct dill_observer *observer)
+handle_closed (struct dill_observer *observer, bool is_inherited)
 {
   struct dill_subscription *subscription = dill_container_of (observer, struct dill_subscription, observer);
   struct dill_handle_source *source;
@@ -62,7 +63,7 @@ handle_closed (struct dill_observer *observer)
   if (source != NULL)
     {
       source->object = NULL;
-      is_alive = ref_if_alive (&source->source);
+      is_alive = !is_inherited && ref_if_alive (&source->source);
     }
   dill_handle_unlock ();
 

@@ -1,7 +1,7 @@
 /* close.c: closing a connection so that both sides know that everything has arrived.
  *
  * The end of the stream is sent, what still comes is dropped up to the peer's end of stream, and then the kernel tells
- * when the peer has read the last byte: SIOCOUTQ is 0, and each read of the peer's makes an edge of EPOLLOUT.
+ * when the peer has read the last byte: SIOCOUTQ is (nearly) 0, and each read of the peer's makes an edge of EPOLLOUT.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -26,6 +26,10 @@ fail (int error)
   errno = error;
   return -1;
 }
+
+/* What is below the size of the smallest message counts as nothing, in bytes: the kernel wakes us before it lets go of its
+ * own last reference, which counts as one, and no other event would come. */
+#define UNREAD_MIN 256
 
 /* Drops what comes, up to the end of the stream. */
 static int
@@ -101,7 +105,7 @@ flush (struct dill_connection *connection, int64_t deadline, bool *is_closed)
   int unread, error = 0;
   socklen_t length = sizeof error;
 
-  while (ioctl (fd, SIOCOUTQ, &unread) == 0 && unread > 0)
+  while (ioctl (fd, SIOCOUTQ, &unread) == 0 && unread >= UNREAD_MIN)
     {
       if (wait_for_progress (connection, deadline, &pause, is_closed) < 0)
         return -1;
@@ -154,7 +158,7 @@ int
   dill_handle_take (s);
   s = dill_handle_reserve (thread);
   dill_handle_set (s, &connection->hvfs);
-  dill_observers_close (&connection->observers);
+  dill_observers_close (&connection->observers, false);
   dill_wait_close_all (&connection->watch.in);
   dill_wait_close_all (&connection->watch.out);
 

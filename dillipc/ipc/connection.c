@@ -50,11 +50,12 @@ connection_close (struct dill_hvfs *hvfs)
   if (connection->watch.engine != NULL && connection->watch.engine->is_inherited)
     {
       /* The parent's epoll and waits stay as they are; only this process's descriptor goes. */
+      dill_observers_close (&connection->observers, true);
       dill_watch_disown (&connection->watch);
     }
   else
     {
-      dill_observers_close (&connection->observers);
+      dill_observers_close (&connection->observers, false);
       dill_watch_clear (&connection->watch);
     }
 
@@ -262,7 +263,7 @@ dill_connection_steal (int s)
 
   fd = connection->watch.fd;
   dill_handle_take (s);
-  dill_observers_close (&connection->observers);
+  dill_observers_close (&connection->observers, false);
   dill_watch_clear (&connection->watch);
   if (connection->is_heap)
     free (connection);

@@ -64,8 +64,8 @@ enum dill_attempt
   DILL_ATTEMPT_FAILED /* errno is set, and the connection marked: EPIPE, ECONNRESET, … */
 };
 
-/* Receives once, into the list at CURSOR and the rest into a buffer, which is empty before.  CURSOR may be NULL: only ahead
- * of demand, which fails with ENOMEM if there is no memory for a buffer.  DEADLINE only says whether waiting is an
+/* Receives once, into the list at CURSOR and the rest into a buffer, which is empty before.  CURSOR may be NULL: only
+ * ahead of demand, which fails with ENOMEM if there is no memory for a buffer.  DEADLINE only says whether waiting is an
  * alternative. */
 enum dill_attempt dill_connection_receive (struct dill_connection *connection, struct dill_iolist_cursor *cursor,
                                            int64_t deadline);

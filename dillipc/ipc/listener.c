@@ -37,11 +37,12 @@ listener_close (struct dill_hvfs *hvfs)
 
   if (listener->watch.engine != NULL && listener->watch.engine->is_inherited)
     {
+      dill_observers_close (&listener->observers, true);
       dill_watch_disown (&listener->watch);
     }
   else
     {
-      dill_observers_close (&listener->observers);
+      dill_observers_close (&listener->observers, false);
       dill_watch_clear (&listener->watch);
     }
 
@@ -224,7 +225,7 @@ dill_listener_steal (int s)
 
   fd = listener->watch.fd;
   dill_handle_take (s);
-  dill_observers_close (&listener->observers);
+  dill_observers_close (&listener->observers, false);
   dill_watch_clear (&listener->watch);
   dill_socket_file_release (&listener->file, true);
   if (listener->is_heap)

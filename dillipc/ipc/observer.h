@@ -9,12 +9,13 @@
 struct dill_observer
 {
   struct dill_list link; /* in the object's list */
-  void (*closed) (struct dill_observer *observer);
+  void (*closed) (struct dill_observer *observer, bool is_inherited);
 };
 
-/* Tells and forgets all observers in LIST, while the descriptor still is open. */
+/* Tells and forgets all observers in LIST, while the descriptor still is open.  IS_INHERITED: this is a forked child, and
+ * the contexts that their sources are attached to may be the parent's. */
 static inline void
-dill_observers_close (struct dill_list *list)
+dill_observers_close (struct dill_list *list, bool is_inherited)
 {
   struct dill_list *link;
 
@@ -22,6 +23,6 @@ dill_observers_close (struct dill_list *list)
     {
       struct dill_observer *observer = dill_container_of (link, struct dill_observer, link);
 
-      observer->closed (observer);
+      observer->closed (observer, is_inherited);
     }
 }

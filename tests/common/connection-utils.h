@@ -101,8 +101,8 @@ static inline void
 write_all (int fd, const void *bytes, gsize length)
 {
   for (gsize done = 0; done < length;)
-    done += (gsize) test_assert_ok (TEMP_FAILURE_RETRY (
-        send (fd, (const char *) bytes + done, MIN (length - done, G_MAXINT), MSG_NOSIGNAL)));
+    done += (gsize) test_assert_ok (
+        TEMP_FAILURE_RETRY (send (fd, (const char *) bytes + done, MIN (length - done, G_MAXINT), MSG_NOSIGNAL)));
 }
 
 static inline void
@@ -153,8 +153,8 @@ fill_socket (int fd)
   return total;
 }
 
-/* Sends on the handle S until its peer's socket is full.  Returns how many bytes that took, each with a descriptor: such a
- * send cannot fail halfway, so the direction works on. */
+/* Sends on the handle S until its peer's socket is full.  Returns how many bytes that took, each with a descriptor: such
+ * a send cannot fail halfway, so the direction works on. */
 static inline gsize
 fill_connection (int s)
 {
@@ -264,6 +264,28 @@ finish_call (int h, Call *call)
     test_assert_errno ((errno = (call).error, (call).result), expected);                                               \
   }                                                                                                                    \
   G_STMT_END
+
+/* Lets others run until no connection waits at FD, a duplicate of a listener's descriptor.  Who calls this is ready before
+ * any acceptor is, and so goes on when those have been given what waited, but have not run. */
+static inline void
+yield_until_accepted (int fd)
+{
+  struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+  do
+    g_assert_no_errno (dill_yield ());
+  while (poll (&poll_fd, 1, 0) > 0);
+}
+
+/* A listener at PATH, and a duplicate of its descriptor. */
+static inline int
+listen_with_duplicate (const char *path, void *mem, int *duplicate)
+{
+  int fd = listen_raw (path, 5);
+
+  *duplicate = test_assert_ok (fcntl (fd, F_DUPFD_CLOEXEC, 0));
+  return test_assert_ok (mem != NULL ? dill_ipc_listener_fromfd_mem (fd, mem) : dill_ipc_listener_fromfd (fd));
+}
 
 /* Between begin and end the process can open N more descriptors and no more. */
 typedef struct

@@ -1,7 +1,7 @@
 /* test-handle.c: a number is one object of one thread, once.
  *
- * Dead, foreign and made-up numbers are EBADF everywhere, and never touch anybody's object.  A number does not come again
- * for a long time, not even when threads come and go.  When the numbers run out, that is an error, not the end.
+ * Dead, foreign and made-up numbers are EBADF everywhere, and never touch anybody's object.  A number does not come
+ * again for a long time, not even when threads come and go.  When the numbers run out, that is an error, not the end.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -35,11 +35,12 @@ send_with_files (int s, const void *bytes, gsize length, int file, guint n)
   {
     struct cmsghdr header;
     char bytes[CMSG_SPACE (253 * sizeof (int))];
-  } control = { .header = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN (n * sizeof (int)) } };
+  } control = { .header = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS } };
   struct iovec piece = { (void *) bytes, length };
   struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control };
 
   g_assert_cmpuint (n, <=, 253);
+  control.header.cmsg_len = CMSG_LEN (n * sizeof (int));
   message.msg_controllen = CMSG_SPACE (n * sizeof (int));
   for (guint i = 0; i < n; i++)
     memcpy (CMSG_DATA (&control.header) + i * sizeof (int), &file, sizeof file);

@@ -1,5 +1,5 @@
-/* test-accept.c: waiting acceptors are served first come, first served, and no connection is lost to one that times out,
- * is cancelled, or finds the process out of descriptors or memory.
+/* test-accept.c: waiting acceptors are served first come, first served, and no connection is lost to one that times
+ * out, is cancelled, or finds the process out of descriptors or memory.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -32,7 +32,10 @@ take_number (int s)
 static void
 test_first_come_first_served (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
-  enum { N = 100 };
+  enum
+  {
+    N = 100
+  };
   int ls = test_assert_ok (dill_ipc_listen (test->path, N)), clients[N], h[N];
   int64_t start = dill_now ();
   Call calls[N];
@@ -44,7 +47,7 @@ test_first_come_first_served (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   call_counter = 0;
   for (guint i = 0; i < N; i++)
     {
-      calls[i] = (Call){ .s = ls, .deadline = -1 };
+      calls[i] = (Call) { .s = ls, .deadline = -1 };
       h[i] = start_call (call_accept, &calls[i]);
     }
   for (guint i = 0; i < N; i++)
@@ -111,7 +114,7 @@ test_one_of_several_leaves (TestDir *test, gconstpointer data)
 
       for (guint i = 0; i < 4; i++)
         {
-          calls[i] = (Call){ .s = ls, .deadline = by_time && i == leaver ? dill_now () + 3 : -1 };
+          calls[i] = (Call) { .s = ls, .deadline = by_time && i == leaver ? dill_now () + 3 : -1 };
           h[i] = start_call (call_accept, &calls[i]);
         }
       if (by_time)
@@ -139,7 +142,7 @@ test_one_of_several_leaves (TestDir *test, gconstpointer data)
 /* A waiter that has been given a connection, but has not run, keeps it when it is cancelled. */
 typedef struct
 {
-  int signal;
+  int duplicate; /* of the listener's descriptor */
   int victim;
   Call *call;
 } Killer;
@@ -148,9 +151,8 @@ static void
 kill_early (void *data)
 {
   Killer *killer = data;
-  char byte;
 
-  g_assert_no_errno (dill_brecv (killer->signal, &byte, 1, soon ()));
+  yield_until_accepted (killer->duplicate);
   g_assert_false (killer->call->is_done);
   g_assert_no_errno (dill_hclose (killer->victim));
 }
@@ -158,22 +160,20 @@ kill_early (void *data)
 static void
 test_canceled_after_service (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
-  int ls = test_assert_ok (dill_ipc_listen (test->path, 5)), client, s[2], h;
+  Killer killer;
+  int ls = listen_with_duplicate (test->path, NULL, &killer.duplicate), client, h;
   Call call = { .s = ls, .deadline = -1 };
-  Killer killer = { .call = &call };
 
-  make_pair (s);
-  killer.signal = s[0];
+  killer.call = &call;
   h = test_assert_ok (dill_spawn (kill_early, &killer));
   killer.victim = start_call (call_accept, &call);
-  g_assert_no_errno (dill_bsend (s[1], "x", 1, 0));
   client = connect_number (test->path, 3);
   g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_assert_true (call.is_done);
   g_assert_cmpuint (take_number (test_assert_ok ((int) call.result)), ==, 3);
   close (client);
+  close (killer.duplicate);
   g_assert_no_errno (dill_hclose (h));
-  close_pair (s);
   g_assert_no_errno (dill_hclose (ls));
 }
 
@@ -181,19 +181,17 @@ static void
 test_closed (TestDir *test, gconstpointer data)
 {
   bool is_served = GPOINTER_TO_SIZE (data); /* but has not run */
-  int ls = test_assert_ok (dill_ipc_listen (test->path, 5)), s[2], h_killer, h[3], client = -1;
   Call calls[3];
-  Killer killer = { .victim = ls, .call = &calls[0] };
+  Killer killer = { .call = &calls[0] };
+  int ls = listen_with_duplicate (test->path, NULL, &killer.duplicate), h_killer, h[3], client = -1;
 
-  make_pair (s);
-  killer.signal = s[0];
+  killer.victim = ls;
   h_killer = test_assert_ok (dill_spawn (kill_early, &killer));
   for (guint i = 0; i < 3; i++)
     {
-      calls[i] = (Call){ .s = ls, .deadline = -1 };
+      calls[i] = (Call) { .s = ls, .deadline = -1 };
       h[i] = start_call (call_accept, &calls[i]);
     }
-  g_assert_no_errno (dill_bsend (s[1], "x", 1, 0));
   if (is_served)
     client = connect_number (test->path, 9);
   for (guint i = 0; i < 3; i++)
@@ -207,8 +205,8 @@ test_closed (TestDir *test, gconstpointer data)
   test_assert_errno (dill_ipc_accept (ls, -1), EBADF);
   if (client >= 0)
     close (client);
+  close (killer.duplicate);
   g_assert_no_errno (dill_hclose (h_killer));
-  close_pair (s);
 }
 
 static void

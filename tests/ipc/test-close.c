@@ -1,5 +1,5 @@
-/* test-close.c: ipc_close () succeeds only when both sides know that everything has arrived, says so otherwise, and takes
- * the handle away in any case; ipc_done () ends one half.
+/* test-close.c: ipc_close () succeeds only when both sides know that everything has arrived, says so otherwise, and
+ * takes the handle away in any case; ipc_done () ends one half.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -384,10 +384,10 @@ end_thread_in_child (gpointer data G_GNUC_UNUSED)
   int fds[2];
   char byte;
 
-  g_log_set_always_fatal (G_LOG_FATAL_MASK);
   g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM, 0, fds));
   write_all (fds[1], "x", 1);
-  test_in_thread (end_while_closing, GINT_TO_POINTER (fds[0]));
+  test_expect_log (G_LOG_LEVEL_WARNING, "*were not closed*",
+                   test_in_thread (end_while_closing, GINT_TO_POINTER (fds[0])));
   g_assert_cmpint (read (fds[1], &byte, 1), ==, 0);
   g_assert_cmpint (send (fds[1], "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT), ==, -1); /* it is closed, not just at its end */
   return errno == EPIPE ? 0 : 1;

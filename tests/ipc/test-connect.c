@@ -1,5 +1,5 @@
-/* test-connect.c: connecting: each errno that the pages name, and waiting for room in the backlog, which holds exactly as
- * many connections as listen () was told.
+/* test-connect.c: connecting: each errno that the pages name, and waiting for room in the backlog, which holds exactly
+ * as many connections as listen () was told.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -144,7 +144,7 @@ test_kernel_errors (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
   int fd = listen_raw (test->path, 5);
   Fault faults[] = {
-    { test->path, SYS_socket, ENFILE },       { test->path, SYS_socket, ENOBUFS },  { test->path, SYS_socket, ENOMEM },
+    { test->path, SYS_socket, ENFILE },      { test->path, SYS_socket, ENOBUFS }, { test->path, SYS_socket, ENOMEM },
     { test->path, SYS_connect, ECONNRESET }, { test->path, SYS_connect, ENOMEM }, { test->path, SYS_connect, EPERM },
   };
 

@@ -157,7 +157,7 @@ test_listener_there_and_back (TestDir *test, gconstpointer data G_GNUC_UNUSED)
     {
       ls = test_assert_ok (dill_ipc_listener_fromfd (fd));
       test_assert_errno (dill_ipc_accept (ls, dill_now () + 1), ETIMEDOUT);
-      call = (Call){ .s = ls, .deadline = -1 };
+      call = (Call) { .s = ls, .deadline = -1 };
       h = start_call (call_accept, &call);
       test_assert_errno (dill_ipc_steal_fd (ls), EBUSY);
       client = connect_raw (test->path);

@@ -1,5 +1,5 @@
-/* test-contexts.c: a wait on a connection or listener goes on under the thread-default context of the moment, whatever the
- * handle's home is, and at home again afterwards.
+/* test-contexts.c: a wait on a connection or listener goes on under the thread-default context of the moment, whatever
+ * the handle's home is, and at home again afterwards.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -28,7 +28,10 @@ run_peer (gpointer data)
 static void
 exchange_with (int s, int fd)
 {
-  enum { LENGTH = 600 * 1000 };
+  enum
+  {
+    LENGTH = 600 * 1000
+  };
   g_autofree char *bytes = g_malloc0 (LENGTH);
   Peer writer = { fd, 100, 0 }, reader = { fd, 0, LENGTH };
   GThread *thread = g_thread_new ("writer", run_peer, &writer);

@@ -88,9 +88,9 @@ test_any_byte_of_chunk (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_U
       make_half_pair (&s, &peer);
       g_assert_cmpint (send_with_files (peer, "abcde", 5, file, 1), ==, 5);
       write_all (peer, "xyz", 3);
-      expect_bytes (s, (const char *[]){ "", "a", "ab", "abc", "abcd" }[place]);
+      expect_bytes (s, (const char *[]) { "", "a", "ab", "abc", "abcd" }[place]);
       expect_file (s, file);
-      expect_bytes (s, (const char *[]){ "bcde", "cde", "de", "e", "" }[place]);
+      expect_bytes (s, (const char *[]) { "bcde", "cde", "de", "e", "" }[place]);
       expect_bytes (s, "xyz");
       close (peer);
       g_assert_no_errno (dill_hclose (s));
@@ -98,7 +98,7 @@ test_any_byte_of_chunk (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_U
   close (file);
 }
 
-/* By a brecv () that takes the last byte of its chunk, into a buffer of the right size or a larger one, or into none. */
+/* By a brecv () that takes the last byte of its chunk, into a buffer of the right size, a larger one, or none. */
 static void
 test_untaken_is_closed (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
@@ -229,12 +229,11 @@ test_unusable_descriptor (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC
   make_pair (s);
   test_assert_errno (dill_ipc_sendfd (s[0], -1, soon ()), EBADF);
   test_assert_errno (dill_ipc_sendfd (s[0], 1000 * 1000, soon ()), EBADF);
-  test_assert_errno (dill_brecv_some (s[1], &(char){ 0 }, 1, 0), ETIMEDOUT); /* no byte was sent */
+  test_assert_errno (dill_brecv_some (s[1], &(char) { 0 }, 1, 0), ETIMEDOUT); /* no byte was sent */
   close_pair (s);
 }
 
-/* Nobody but the receiver's process holds what was passed when both handles are closed, be it on its way, read ahead, or
- * dropped by a handshake. */
+/* Nobody holds what was passed once both handles are closed, be it on its way, read ahead, or dropped by a handshake. */
 static void
 test_closed_with_connection (TestDir *test G_GNUC_UNUSED, gconstpointer data)
 {
@@ -324,7 +323,7 @@ pass_everything (int fd)
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (options); i++)
-    if (setsockopt (fd, SOL_SOCKET, options[i], &(int){ 1 }, sizeof (int)) < 0)
+    if (setsockopt (fd, SOL_SOCKET, options[i], &(int) { 1 }, sizeof (int)) < 0)
       g_test_message ("socket option %d: %s", options[i], g_strerror (errno));
 }
 

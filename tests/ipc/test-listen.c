@@ -1,5 +1,5 @@
-/* test-listen.c: listeners as handles: what listen () refuses, what it leaves behind, and how it ends.  Addresses, and the
- * files at them, have tests of their own.
+/* test-listen.c: listeners as handles: what listen () refuses, what it leaves behind, and how it ends.  Addresses, and
+ * the files at them, have tests of their own.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

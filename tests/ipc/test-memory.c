@@ -1,5 +1,5 @@
-/* test-memory.c: objects in the caller's memory stand at any alignment, keep to their bytes, and are never touched after
- * they were closed, though those who waited have yet to run.  An idle connection holds no buffer.
+/* test-memory.c: objects in the caller's memory stand at any alignment, keep to their bytes, and are never touched
+ * after they were closed, though those who waited have yet to run.  An idle connection holds no buffer.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -148,20 +148,32 @@ vanishing_free (void *mem, bool by_unmapping)
 /* What happens to waiters before they learn that the handle is closed. */
 typedef struct
 {
-  int signal;
+  int duplicate; /* of a listener's descriptor, or -1 */
   int s;
   void *mem;
   bool by_unmapping;
   bool by_close;
+  bool woken_before;
 } Closer;
 
 static void
 close_and_vanish (void *data)
 {
   Closer *closer = data;
-  char byte;
 
-  g_assert_no_errno (dill_brecv (closer->signal, &byte, 1, soon ()));
+  /* Ready before the waiters, and so run before them. */
+  if (closer->duplicate >= 0)
+    yield_until_accepted (closer->duplicate);
+  else
+    g_assert_no_errno (dill_yield ());
+  if (closer->woken_before && dill_poller_reports_edges)
+    {
+      struct dill_connection *connection = dill_connection_get (closer->s);
+
+      g_assert_cmpint (dill_wait_at (connection->watch.in.next)->outcome, ==, DILL_READY);
+      g_assert_cmpint (dill_wait_at (connection->watch.out.next)->outcome, ==, DILL_READY);
+    }
+
   if (closer->by_close)
     (void) dill_ipc_close (closer->s, 0);
   else
@@ -177,17 +189,15 @@ check_waiters (bool by_unmapping, bool by_close, bool woken_before)
   char received[4], dropped[65536];
   Call in = { .buffer = received, .length = 4, .deadline = -1 };
   Call out = { .buffer = bytes, .length = length, .deadline = -1 };
-  Closer closer = { .mem = vanishing_new (), .by_unmapping = by_unmapping, .by_close = by_close };
-  int signal_pair[2], fds[2], h, h_in, h_out;
+  Closer closer = { .duplicate = -1, .by_unmapping = by_unmapping, .by_close = by_close, .woken_before = woken_before };
+  int fds[2], h, h_in, h_out;
 
-  make_pair (signal_pair);
+  closer.mem = vanishing_new ();
   g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
   in.s = out.s = closer.s = test_assert_ok (dill_ipc_fromfd_mem (fds[0], closer.mem));
-  closer.signal = signal_pair[0];
   h = test_assert_ok (dill_spawn (close_and_vanish, &closer));
   h_in = start_call (call_brecv, &in);
   h_out = start_call (call_bsend, &out);
-  g_assert_no_errno (dill_bsend (signal_pair[1], "x", 1, 0));
   if (woken_before)
     {
       write_all (fds[1], "abcd", 4);
@@ -201,7 +211,6 @@ check_waiters (bool by_unmapping, bool by_close, bool woken_before)
   g_assert_no_errno (dill_hclose (h));
   vanishing_free (closer.mem, by_unmapping);
   close (fds[1]);
-  close_pair (signal_pair);
 }
 
 static void
@@ -218,22 +227,19 @@ test_listener_is_left_alone (TestDir *test, gconstpointer data)
 
   for (guint n_clients = 0; n_clients < 3; n_clients++)
     {
-      Closer closer = { .mem = vanishing_new (), .by_unmapping = by_unmapping };
-      int signal_pair[2], clients[2], h, h_calls[3];
+      Closer closer = { .duplicate = -1, .mem = vanishing_new (), .by_unmapping = by_unmapping };
+      int clients[2], h, h_calls[3];
       void *mem[3];
       Call calls[3];
 
-      make_pair (signal_pair);
-      closer.signal = signal_pair[0];
-      closer.s = test_assert_ok (dill_ipc_listen_mem (test->path, 5, closer.mem));
+      closer.s = listen_with_duplicate (test->path, closer.mem, &closer.duplicate);
       h = test_assert_ok (dill_spawn (close_and_vanish, &closer));
       for (guint i = 0; i < 3; i++)
         {
           mem[i] = vanishing_new ();
-          calls[i] = (Call){ .s = closer.s, .mem = mem[i], .deadline = -1 };
+          calls[i] = (Call) { .s = closer.s, .mem = mem[i], .deadline = -1 };
           h_calls[i] = start_call (call_accept, &calls[i]);
         }
-      g_assert_no_errno (dill_bsend (signal_pair[1], "x", 1, 0));
       for (guint i = 0; i < n_clients; i++)
         clients[i] = connect_raw (test->path);
       for (guint i = 0; i < 3; i++)
@@ -252,7 +258,8 @@ test_listener_is_left_alone (TestDir *test, gconstpointer data)
         close (clients[i]);
       g_assert_no_errno (dill_hclose (h));
       vanishing_free (closer.mem, by_unmapping);
-      close_pair (signal_pair);
+      close (closer.duplicate);
+      g_assert_no_errno (unlink (test->path));
     }
 }
 

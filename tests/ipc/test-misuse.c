@@ -1,5 +1,5 @@
-/* test-misuse.c: wrong, dead and foreign handles, and a cancelled coroutine: a documented errno from every function, and
- * nothing happens to the handle.
+/* test-misuse.c: wrong, dead and foreign handles, and a cancelled coroutine: a documented errno from every function,
+ * and nothing happens to the handle.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -41,7 +41,7 @@ static void
 check_all (int s, guint kind, int expected)
 {
 #define CHECK(kinds, call)                                                                                             \
-  if (((kinds) & kind) == 0)                                                                                           \
+  if (((kinds) &kind) == 0)                                                                                            \
     test_assert_errno (call, expected);
   FUNCTIONS (CHECK)
 #undef CHECK
@@ -139,7 +139,7 @@ test_foreign_thread (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   int s[2];
 
   make_pair (s);
-  handles = (Handles){ s[0], test_assert_ok (dill_ipc_listen (test->path, 1)) };
+  handles = (Handles) { s[0], test_assert_ok (dill_ipc_listen (test->path, 1)) };
   test_in_thread (use_in_thread, &handles);
   g_assert_no_errno (dill_bsend (s[0], "a", 1, soon ()));
   g_assert_no_errno (dill_hclose (handles.ls));
@@ -179,9 +179,9 @@ test_child (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   int s[2], h, h_accept, client;
 
   make_pair (s);
-  handles = (Handles){ s[0], test_assert_ok (dill_ipc_listen (test->path, 5)) };
-  in = (Call){ .s = s[0], .buffer = &byte, .length = 1, .deadline = -1 };
-  acceptance = (Call){ .s = handles.ls, .deadline = -1 };
+  handles = (Handles) { s[0], test_assert_ok (dill_ipc_listen (test->path, 5)) };
+  in = (Call) { .s = s[0], .buffer = &byte, .length = 1, .deadline = -1 };
+  acceptance = (Call) { .s = handles.ls, .deadline = -1 };
   h = start_call (call_brecv, &in);
   h_accept = start_call (call_accept, &acceptance);
   g_assert_cmpint (test_in_child (use_in_child, &handles), ==, 0);

@@ -1,5 +1,5 @@
-/* test-peers.c: whatever a peer does, flood, never read, reset, or send urgent bytes, costs itself at most: deadlines are
- * kept, timers and other connections go on, and nothing is killed.
+/* test-peers.c: whatever a peer does, flood, never read, reset, or send urgent bytes, costs itself at most: deadlines
+ * are kept, timers and other connections go on, and nothing is killed.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -9,8 +9,12 @@
 #include <sys/ioctl.h>
 #include <sys/time.h>
 
-/* How late a timer or a deadline may be: 10 ms, and what a busy machine adds. */
-#define LATE_MAX_MS (HAVE_ADDRESS_SANITIZER ? 100 : 40)
+/* How late a deadline may be: a few milliseconds, and what a busy machine adds.  Without care it would be for ever. */
+#define LATE_MAX_MS 100
+
+/* What the median of the times between a timer's turns may be.  Sources of a lower priority than the engine's have a turn
+ * after 5 ms of continuous work, and others may run before. */
+#define GAP_MAX_MS(priority) ((priority) > G_PRIORITY_DEFAULT ? 30 : 10)
 
 static gpointer
 flood (gpointer data)
@@ -36,8 +40,7 @@ drain (gpointer data)
   return NULL;
 }
 
-/* The times between the turns of a timer of 1 ms: their median says what the library does, not what other programs on the
- * machine do. */
+/* The times between the turns of a timer of 1 ms.  Their median says what the library does, not what other programs do. */
 typedef struct
 {
   gint64 last;
@@ -64,6 +67,15 @@ compare_gaps (gconstpointer a, gconstpointer b)
   return difference > 0 ? 1 : difference < 0 ? -1 : 0;
 }
 
+static void
+ticks_check (Ticks *ticks, int priority)
+{
+  g_assert_cmpuint (ticks->gaps->len, >, 3);
+  g_array_sort (ticks->gaps, compare_gaps);
+  g_assert_cmpint (g_array_index (ticks->gaps, gint64, ticks->gaps->len / 2), <=, GAP_MAX_MS (priority) * 1000);
+  g_array_unref (ticks->gaps);
+}
+
 /* Runs FUNC with CALL, which lasts until a deadline in 300 ms, while a timer ticks with PRIORITY. */
 static void
 check_fairness (DillFunc func, Call *call, bool in_coroutine, int priority)
@@ -85,10 +97,7 @@ check_fairness (DillFunc func, Call *call, bool in_coroutine, int priority)
   g_assert_cmpint (dill_now (), <=, call->deadline + LATE_MAX_MS);
 
   g_source_remove (id);
-  g_assert_cmpuint (ticks.gaps->len, >, 300 / LATE_MAX_MS);
-  g_array_sort (ticks.gaps, compare_gaps);
-  g_assert_cmpint (g_array_index (ticks.gaps, gint64, ticks.gaps->len / 2), <=, 10 * 1000);
-  g_array_unref (ticks.gaps);
+  ticks_check (&ticks, priority);
 }
 
 static void
@@ -109,9 +118,13 @@ test_fast_sender (TestDir *test G_GNUC_UNUSED, gconstpointer data)
 static void
 test_fast_reader (TestDir *test G_GNUC_UNUSED, gconstpointer data)
 {
-  guint how = (guint) GPOINTER_TO_SIZE (data);
+  int priority = GPOINTER_TO_SIZE (data) & 2 ? G_PRIORITY_LOW : G_PRIORITY_DEFAULT;
   struct dill_iolist *items;
-  enum { N = 1 << 16, LENGTH = 1 << 20 }; /* 64 GiB in all, from one megabyte */
+  enum
+  {
+    N = 1 << 16,
+    LENGTH = 1 << 20
+  }; /* 64 GiB in all, from one megabyte */
   g_autofree char *bytes = g_malloc0 (LENGTH);
   Ticks ticks = { .last = g_get_monotonic_time (), .gaps = g_array_new (FALSE, FALSE, sizeof (gint64)) };
   int64_t deadline;
@@ -121,18 +134,15 @@ test_fast_reader (TestDir *test G_GNUC_UNUSED, gconstpointer data)
 
   items = g_new0 (struct dill_iolist, N);
   for (guint i = 0; i < N; i++)
-    items[i] = (struct dill_iolist){ bytes, LENGTH, i + 1 < N ? &items[i + 1] : NULL, 0 };
+    items[i] = (struct dill_iolist) { bytes, LENGTH, i + 1 < N ? &items[i + 1] : NULL, 0 };
   make_half_pair (&s, &fd);
   thread = g_thread_new ("drain", drain, GINT_TO_POINTER (fd));
-  id = g_timeout_add_full (how & 2 ? G_PRIORITY_LOW : G_PRIORITY_DEFAULT, 1, tick, &ticks, NULL);
+  id = g_timeout_add_full (priority, 1, tick, &ticks, NULL);
   deadline = dill_now () + 300;
   test_assert_errno (dill_bsendl (s, &items[0], &items[N - 1], deadline), ETIMEDOUT);
   g_assert_cmpint (dill_now (), <=, deadline + LATE_MAX_MS);
   g_source_remove (id);
-  g_array_sort (ticks.gaps, compare_gaps);
-  g_assert_cmpuint (ticks.gaps->len, >, 300 / LATE_MAX_MS);
-  g_assert_cmpint (g_array_index (ticks.gaps, gint64, ticks.gaps->len / 2), <=, 10 * 1000);
-  g_array_unref (ticks.gaps);
+  ticks_check (&ticks, priority);
   g_free (items);
   g_assert_no_errno (dill_hclose (s));
   test_thread_join (thread);
@@ -322,7 +332,10 @@ run_in_storm (gpointer data)
   struct itimerval often = { { 0, 100 }, { 0, 100 } }, never = { { 0, 0 }, { 0, 0 } };
   g_autoptr (GMainContext) context = g_main_context_new ();
   const char *path = data;
-  enum { LENGTH = 2 * 1000 * 1000 };
+  enum
+  {
+    LENGTH = 2 * 1000 * 1000
+  };
   g_autofree guint8 *bytes = g_malloc (LENGTH);
   Flow flow = { .length = LENGTH };
   int ls, h;

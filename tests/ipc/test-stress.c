@@ -65,7 +65,7 @@ cut (GRand *random, guint8 *bytes, gsize length, struct dill_iolist *items, guin
       gsize part = i + 1 == n ? length : (gsize) g_rand_int_range (random, 0, (gint) (2 * length / n) + 1);
 
       part = MIN (part, length);
-      items[i] = (struct dill_iolist){ bytes, part, i + 1 < n ? &items[i + 1] : NULL, 0 };
+      items[i] = (struct dill_iolist) { bytes, part, i + 1 < n ? &items[i + 1] : NULL, 0 };
       bytes += part;
       length -= part;
     }
@@ -128,8 +128,8 @@ receive_bytes (Half *half, guint8 *bytes, guint32 length)
     default:
       for (guint32 done = 0; done < length;)
         {
-          /* Time-outs do no harm here. */
-          gssize some = dill_brecv_some (half->s, bytes + done, length - done, g_rand_boolean (half->random) ? 0 : soon ());
+          int64_t deadline = g_rand_boolean (half->random) ? 0 : soon (); /* time-outs do no harm here */
+          gssize some = dill_brecv_some (half->s, bytes + done, length - done, deadline);
 
           if (some < 0)
             {

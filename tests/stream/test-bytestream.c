@@ -1,5 +1,5 @@
-/* test-bytestream.c: what dill-stream.h promises of bsend (), brecv () and brecv_some (): exact bytes, and what each way of
- * failing leaves behind.
+/* test-bytestream.c: what dill-stream.h promises of bsend (), brecv () and brecv_some (): exact bytes, and what each way
+ * of failing leaves behind.
  *
  * Relies on IPC connections as the streams.
  *
@@ -105,14 +105,18 @@ static void
 test_past_deadline (TestDir *test G_GNUC_UNUSED, gconstpointer data)
 {
   int64_t deadline = GPOINTER_TO_SIZE (data);
-  enum { LENGTH = 20 * 1000, N_ITEMS = 2000 }; /* 125 system calls, for which a socket has room */
+  enum
+  {
+    LENGTH = 20 * 1000,
+    N_ITEMS = 2000
+  }; /* 125 system calls, for which a socket has room */
   g_autofree struct dill_iolist *items = g_new0 (struct dill_iolist, N_ITEMS);
   g_autofree guint8 *bytes = g_malloc (LENGTH);
   int s[2];
 
   make_pair (s);
   for (guint i = 0; i < N_ITEMS; i++)
-    items[i] = (struct dill_iolist){ bytes + 10 * i, 10, i + 1 < N_ITEMS ? &items[i + 1] : NULL, 0 };
+    items[i] = (struct dill_iolist) { bytes + 10 * i, 10, i + 1 < N_ITEMS ? &items[i + 1] : NULL, 0 };
 
   /* Often enough for every pause that keeps long transfers fair to fall due. */
   for (guint i = 0; i < 200; i++)

@@ -1,5 +1,5 @@
-/* test-iolist.c: bsendl () and brecvl () carry exact bytes through lists of any shape, never write into a list, and refuse
- * a bad one before anything is touched.
+/* test-iolist.c: bsendl () and brecvl () carry exact bytes through lists of any shape, never write into a list, and
+ * refuse a bad one before anything is touched.
  *
  * Relies on IPC connections as the streams.
  *
@@ -144,7 +144,7 @@ test_shapes (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
         make_pair (s);
         list_init (&list, n_items[i], item_max[k], false);
         fill_bytes (list.bytes, list.length, 0);
-        sending = (Sending){ s[0], &list };
+        sending = (Sending) { s[0], &list };
         sender = test_assert_ok (dill_spawn (send_list, &sending));
         receive_lists (s[1], list.length, n_other, 100);
         list_check_unchanged (&list);
@@ -166,7 +166,7 @@ test_large_items (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
   make_pair (s);
   list_init (&list, 40, 400 * 1000, false);
   fill_bytes (list.bytes, list.length, 0);
-  sending = (Sending){ s[0], &list };
+  sending = (Sending) { s[0], &list };
   sender = test_assert_ok (dill_spawn (send_list, &sending));
   receive_lists (s[1], list.length, 20, 100 * 1000);
   list_check_unchanged (&list);

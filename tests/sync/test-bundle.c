@@ -1,7 +1,7 @@
 /* test-bundle.c: groups of coroutines that are waited for and cancelled as one.
  *
- * Any number may wait for a bundle, it may be filled again and closed at any time, and nobody misses anything or touches
- * what is gone.  Closing one returns when all of its members have ended.
+ * Any number may wait for a bundle, it may be filled again and closed at any time, and nobody misses anything or
+ * touches what is gone.  Closing one returns when all of its members have ended.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -394,7 +394,10 @@ test_reused_number_of_duplicated_file (void)
 static void
 test_many (void)
 {
-  enum { N = 200 };
+  enum
+  {
+    N = 200
+  };
   Waiter waiters[N];
   int fds[N], handles[N];
 

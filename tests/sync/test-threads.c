@@ -1,7 +1,7 @@
 /* test-threads.c: threads, each with contexts, coroutines and handles of its own, and what they leave behind.
  *
- * Threads do not disturb one another.  When a thread or a GMainContext ends, its stacks, descriptors and socket files go,
- * its coroutines never run again, and there is one warning if there was anything to be cleared away.
+ * Threads do not disturb one another.  When a thread or a GMainContext ends, its stacks, descriptors and socket files
+ * go, its coroutines never run again, and there is one warning if there was anything to be cleared away.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
