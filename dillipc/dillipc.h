@@ -5,6 +5,7 @@
 #ifndef DILLIPC_H
 #define DILLIPC_H
 
+#include <dillipc/dill-channel.h>
 #include <dillipc/dill-coroutine.h>
 #include <dillipc/dill-glib.h>
 #include <dillipc/dill-handle.h>

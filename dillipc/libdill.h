@@ -5,6 +5,7 @@
 #ifndef LIBDILL_H
 #define LIBDILL_H
 
+#include <dillipc/dill-channel.h>
 #include <dillipc/dill-coroutine.h>
 #include <dillipc/dill-handle.h>
 #include <dillipc/dill-ipc.h>
@@ -27,6 +28,17 @@
 #define bundle_go dill_bundle_go
 #define bundle_go_mem dill_bundle_go_mem
 #define bundle_wait dill_bundle_wait
+
+#define chstorage dill_chstorage
+#define chclause dill_chclause
+#define CHSEND DILL_CHSEND
+#define CHRECV DILL_CHRECV
+#define chmake dill_chmake
+#define chmake_mem dill_chmake_mem
+#define chsend dill_chsend
+#define chrecv dill_chrecv
+#define chdone dill_chdone
+#define choose dill_choose
 
 #define hclose dill_hclose
 #define hown dill_hown

@@ -163,11 +163,7 @@ abandon_coroutines (struct dill_engine *engine)
       struct dill_flow *coroutine = dill_container_of (link, struct dill_flow, link);
 
       if (coroutine->wait != NULL)
-        {
-          dill_list_remove (&coroutine->wait->queue);
-          dill_list_remove (&coroutine->wait->link);
-          dill_timer_remove (&coroutine->wait->engine->timers, &coroutine->wait->timer);
-        }
+        dill_wait_forget (coroutine->wait);
       coroutine->abandon (coroutine);
     }
 

@@ -72,6 +72,7 @@ begin (struct dill_wait *wait, const char *what)
   wait->outcome = DILL_PENDING;
   wait->resumed = false;
   wait->retry = false;
+  wait->withdraw = NULL;
   wait->what = what;
   return 0;
 }
@@ -101,12 +102,32 @@ dill_wait_begin (struct dill_wait *wait, const char *what, int64_t deadline)
   return 0;
 }
 
+/* Takes the records that WAIT has besides its own out of their queues. */
 static void
-end (struct dill_wait *wait)
+withdraw (struct dill_wait *wait)
 {
+  void (*func) (struct dill_wait *wait) = wait->withdraw;
+
+  if (G_LIKELY (func == NULL))
+    return;
+
+  wait->withdraw = NULL;
+  func (wait);
+}
+
+void
+dill_wait_forget (struct dill_wait *wait)
+{
+  withdraw (wait);
   dill_list_remove (&wait->queue);
   dill_list_remove (&wait->link);
   dill_timer_remove (&wait->engine->timers, &wait->timer);
+}
+
+static void
+end (struct dill_wait *wait)
+{
+  dill_wait_forget (wait);
   if (wait->coroutine == NULL)
     g_main_context_release (wait->engine->context);
 }
@@ -148,6 +169,7 @@ dill_wait_wake (struct dill_wait *wait, enum dill_outcome outcome)
     return;
 
   wait->outcome = outcome;
+  withdraw (wait);
   dill_timer_remove (&engine->timers, &wait->timer);
   dill_list_append (&engine->ready, &wait->link);
   dill_engine_kick (engine);
@@ -246,7 +268,7 @@ dill_wait_fairly (int64_t result, int64_t deadline)
   int saved_errno = errno;
   struct dill_wait wait;
 
-  if (result < 0 || deadline == 0 || !dill_wait_is_due ())
+  if (result < 0 || deadline == 0 || !dill_wait_is_due () || (deadline > 0 && deadline <= dill_now ()))
     return result;
 
   if (begin (&wait, "pause") == 0)

@@ -1,6 +1,7 @@
 /* wait.h: one wait, whatever it is for.
  *
- * The record of a wait lives on the stack of the one who waits.  It stands in the queue of the object that is waited for.
+ * The record of a wait lives on the stack of the one who waits.  It stands in the queue of the object that is waited
+ * for; one that waits for several objects has more records, which its withdraw function takes out of their queues.
  * When somebody wakes it with an outcome, it joins the ready queue of its engine too, and is resumed in turn.  Should the
  * object be closed before that, the outcome becomes DILL_CLOSED: the waiter must not touch the object.
  *
@@ -36,6 +37,8 @@ struct dill_wait
   enum dill_outcome outcome;
   bool resumed;     /* its turn has come */
   bool retry;       /* the timer is there to try again, not to give up */
+  /* NULL, or called once, when the outcome is known or the stack vanishes. */
+  void (*withdraw) (struct dill_wait *wait);
   const char *what; /* for debuggers: the operation */
 };
 
@@ -51,6 +54,9 @@ enum dill_outcome dill_wait_block (struct dill_wait *wait);
 
 /* Ends a wait that was begun but not blocked in. */
 void dill_wait_abandon (struct dill_wait *wait);
+
+/* The stack that WAIT is on vanishes: takes it out of wherever it stands. */
+void dill_wait_forget (struct dill_wait *wait);
 
 /* Wakes up a waiter; only the first outcome counts. */
 void dill_wait_wake (struct dill_wait *wait, enum dill_outcome outcome);

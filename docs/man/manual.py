@@ -27,6 +27,7 @@ GROUPS = {
     "connections": "Connections to other processes",
     "streams": "Byte streams",
     "coroutines": "Coroutines",
+    "channels": "Channels between coroutines",
     "handles": "Handles",
     "time": "Time and descriptors",
     "glib": "Together with GLib",

@@ -80,6 +80,22 @@ test_newcomer_is_last (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   g_assert_no_errno (dill_hclose (ls));
 }
 
+/* Nor does one who cannot wait take what somebody waits for. */
+static void
+test_try_is_no_short_cut (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  int ls = test_assert_ok (dill_ipc_listen (test->path, 5)), client, h;
+  Call call = { .s = ls, .deadline = -1 };
+
+  h = start_call (call_accept, &call);
+  client = connect_number (test->path, 0);
+  test_assert_errno (dill_ipc_accept (ls, 0), ETIMEDOUT);
+  finish_call (h, &call);
+  g_assert_cmpuint (take_number (test_assert_ok ((int) call.result)), ==, 0);
+  close (client);
+  g_assert_no_errno (dill_hclose (ls));
+}
+
 static void
 test_deadline (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
@@ -392,6 +408,7 @@ main (int argc, char **argv)
   open_context ();
   test_add ("/accept/order/first-come-first-served", test_first_come_first_served);
   test_add ("/accept/order/newcomer-is-last", test_newcomer_is_last);
+  test_add ("/accept/order/try-is-no-short-cut", test_try_is_no_short_cut);
   test_add ("/accept/deadline", test_deadline);
   test_add_data ("/accept/one-of-several/canceled", GSIZE_TO_POINTER (false), test_one_of_several_leaves);
   test_add_data ("/accept/one-of-several/times-out", GSIZE_TO_POINTER (true), test_one_of_several_leaves);

@@ -273,15 +273,19 @@ test_other_waiters (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSE
   char byte;
   Call in = { .buffer = &byte, .length = 1, .deadline = -1 };
   Call out = { .buffer = bytes, .length = length, .deadline = -1 };
-  int s, peer, h_in, h_out;
+  Call closing = { .deadline = -1 };
+  int s, peer, h, h_in, h_out;
 
   make_half_pair (&s, &peer);
-  in.s = out.s = s;
+  in.s = out.s = closing.s = s;
   h_in = start_call (call_brecv, &in);
   h_out = start_call (call_bsend, &out);
-  test_assert_errno (dill_ipc_close (s, dill_now () + 5), ETIMEDOUT);
+  h = start_call (call_close, &closing);
   finish_call (h_in, &in);
   finish_call (h_out, &out);
+  g_assert_false (closing.is_done); /* they learn of it at once */
+  g_assert_no_errno (dill_hclose (h));
+  assert_call_errno (closing, ECANCELED);
   assert_call_errno (in, ECANCELED);
   assert_call_errno (out, ECANCELED);
   check_is_gone (s, peer);

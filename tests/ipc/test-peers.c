@@ -5,6 +5,7 @@
  */
 #include "connection-utils.h"
 
+#include <linux/sockios.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
@@ -113,6 +114,50 @@ test_fast_sender (TestDir *test G_GNUC_UNUSED, gconstpointer data)
   check_fairness (call_brecv, &call, how & 1, how & 2 ? G_PRIORITY_LOW : G_PRIORITY_DEFAULT);
   g_assert_no_errno (dill_hclose (call.s));
   test_thread_join (thread);
+}
+
+/* A socket that holds so much that receiving it takes long, though none of it has to be waited for. */
+static void
+test_much_is_there (TestDir *test G_GNUC_UNUSED, gconstpointer data)
+{
+  bool until_deadline = GPOINTER_TO_SIZE (data);
+  enum
+  {
+    LENGTH = 96 << 20
+  };
+  Ticks ticks = { .last = g_get_monotonic_time (), .gaps = g_array_new (FALSE, FALSE, sizeof (gint64)) };
+  int s, fd, room = 2 * LENGTH, unread;
+  gsize there;
+  guint id;
+
+  make_half_pair (&s, &fd);
+  if (setsockopt (fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) < 0)
+    {
+      g_test_skip ("only root can make a socket hold more than the system's limit");
+      close (fd);
+      g_assert_no_errno (dill_hclose (s));
+      g_array_unref (ticks.gaps);
+      return;
+    }
+
+  there = fill_socket (fd);
+  g_assert_cmpuint (there, >, 1 << 20);
+  id = g_timeout_add (1, tick, &ticks);
+  if (until_deadline)
+    {
+      test_assert_errno (dill_brecv (s, NULL, SSIZE_MAX, dill_now () + 2), ETIMEDOUT);
+      g_assert_no_errno (ioctl (fd, SIOCOUTQ, &unread));
+      g_assert_cmpint (unread, >, 0); /* it stopped in the middle */
+    }
+  else
+    {
+      g_assert_no_errno (dill_brecv (s, NULL, there, -1));
+      g_assert_cmpuint (ticks.gaps->len, >, 1);
+    }
+  g_source_remove (id);
+  g_array_unref (ticks.gaps);
+  close (fd);
+  g_assert_no_errno (dill_hclose (s));
 }
 
 static void
@@ -379,6 +424,8 @@ main (int argc, char **argv)
   add_number ("fast-sender/main-stack", 0, test_fast_sender);
   add_number ("fast-sender/coroutine", 1, test_fast_sender);
   add_number ("fast-sender/low-priority-timer", 3, test_fast_sender);
+  add_number ("much-is-there/deadline", true, test_much_is_there);
+  add_number ("much-is-there/timer", false, test_much_is_there);
   add_number ("fast-reader/timer", 0, test_fast_reader);
   add_number ("fast-reader/low-priority-timer", 2, test_fast_reader);
   add_number ("many-small-receives/main-stack", 0, test_many_small_receives);

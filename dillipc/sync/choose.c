@@ -1,0 +1,258 @@
+/* choose.c: passing values through channels, which hold none.
+ *
+ * A sender looks for a receiver at the other end, and the other way round.  Who finds nobody waits, with a clause in the
+ * queue of each end that it may act on.  The first partner performs one of them on its behalf, copying the value to or
+ * from the waiter's stack, and takes all of them out of their queues.  So does whatever else ends the wait, a time-out,
+ * a cancellation, or the end of the stack: hence the first clause in a queue always is one that can be performed.
+ *
+ * A choice looks for partners before it puts clauses of its own into queues, and so never meets itself.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "engine/wait.h"
+#include "sync/channel.h"
+#include <dillipc/dill-channel.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Clauses that need no memory of their own. */
+#define N_CLAUSES_ON_STACK 8
+
+/* In place of an errno: there is no partner. */
+#define NOBODY (-1)
+
+struct choice;
+
+/* One clause of a choice that waits, or is about to. */
+struct clause
+{
+  struct dill_list link; /* in a queue of its end */
+  struct choice *choice;
+  struct dill_channel_end *end;
+  void *val;
+  size_t len;
+  bool is_send;
+};
+
+struct choice
+{
+  struct dill_wait wait;
+  struct clause *clauses; /* NULL once the wait is over */
+  int n_clauses;
+  int chosen; /* index of the clause that was performed or has failed */
+  int error;  /* its errno, 0 for success */
+  struct clause on_stack[N_CLAUSES_ON_STACK];
+};
+
+static int
+take_clauses (struct choice *choice, int n_clauses)
+{
+  choice->n_clauses = n_clauses;
+  choice->clauses = choice->on_stack;
+  if (n_clauses <= N_CLAUSES_ON_STACK)
+    return 0;
+
+  choice->clauses = reallocarray (NULL, (size_t) n_clauses, sizeof *choice->clauses);
+  if (choice->clauses != NULL)
+    return 0;
+
+  errno = ENOMEM;
+  return -1;
+}
+
+static void
+free_clauses (struct choice *choice)
+{
+  if (choice->clauses != choice->on_stack)
+    free (choice->clauses);
+  choice->clauses = NULL;
+}
+
+/* The wait is over, or its stack vanishes. */
+static void
+withdraw (struct dill_wait *wait)
+{
+  struct choice *choice = dill_container_of (wait, struct choice, wait);
+
+  for (int i = 0; i < choice->n_clauses; i++)
+    dill_list_remove (&choice->clauses[i].link);
+  free_clauses (choice);
+}
+
+/* The choice that waits with CLAUSE is made. */
+static void
+decide (struct clause *clause, int error)
+{
+  struct choice *choice = clause->choice;
+
+  choice->chosen = (int) (clause - choice->clauses);
+  choice->error = error;
+  dill_wait_wake (&choice->wait, DILL_READY);
+}
+
+void
+dill_channel_fail_all (struct dill_list *queue, int error)
+{
+  while (!dill_list_is_empty (queue))
+    decide (dill_container_of (queue->next, struct clause, link), error);
+}
+
+/* Finds the end and checks the clause: 0 or an errno. */
+static int
+prepare (struct clause *clause, const struct dill_chclause *wanted)
+{
+  clause->end = dill_channel_get (wanted->ch);
+  if (clause->end == NULL)
+    return errno;
+
+  if ((wanted->op != DILL_CHSEND && wanted->op != DILL_CHRECV) || (wanted->val == NULL && wanted->len > 0))
+    return EINVAL;
+
+  clause->val = wanted->val;
+  clause->len = wanted->len;
+  clause->is_send = wanted->op == DILL_CHSEND;
+  return 0;
+}
+
+/* The value goes from SENDER to RECEIVER, of equal size.  They may share their memory. */
+static void
+copy (const struct clause *sender, const struct clause *receiver)
+{
+  if (sender->len > 0)
+    memmove (receiver->val, sender->val, sender->len);
+}
+
+/* Performs CLAUSE if that is possible now.  Returns 0, an errno with which it has failed, or NOBODY. */
+static int
+perform (struct clause *clause)
+{
+  struct dill_channel_end *other = dill_channel_other_end (clause->end);
+  struct dill_list *partners = clause->is_send ? &other->receivers : &other->senders;
+  struct clause *partner;
+  int error;
+
+  if (other->is_closed || (clause->is_send ? clause->end->is_done : other->is_done))
+    return EPIPE;
+
+  if (dill_list_is_empty (partners))
+    return NOBODY;
+
+  partner = dill_container_of (partners->next, struct clause, link);
+  error = partner->len == clause->len ? 0 : EMSGSIZE;
+  if (error == 0)
+    copy (clause->is_send ? clause : partner, clause->is_send ? partner : clause);
+  decide (partner, error);
+  return error;
+}
+
+/* Tries the clauses in their order.  Returns whether one was performed or has failed. */
+static bool
+try_all (struct choice *choice, const struct dill_chclause *wanted)
+{
+  for (int i = 0; i < choice->n_clauses; i++)
+    {
+      int error = prepare (&choice->clauses[i], &wanted[i]);
+
+      if (error == 0)
+        error = perform (&choice->clauses[i]);
+      if (error != NOBODY)
+        {
+          choice->chosen = i;
+          choice->error = error;
+          return true;
+        }
+    }
+
+  return false;
+}
+
+/* Waits for a partner of any clause.  Returns 0, or -1 with errno. */
+static int
+wait_for_partner (struct choice *choice, const char *what, int64_t deadline)
+{
+  if (dill_wait_begin (&choice->wait, what, deadline) < 0)
+    {
+      int saved_errno = errno;
+
+      free_clauses (choice);
+      errno = saved_errno;
+      return -1;
+    }
+
+  for (int i = 0; i < choice->n_clauses; i++)
+    {
+      struct clause *clause = &choice->clauses[i];
+
+      clause->choice = choice;
+      dill_list_append (clause->is_send ? &clause->end->senders : &clause->end->receivers, &clause->link);
+    }
+
+  choice->wait.withdraw = withdraw;
+  return dill_wait_result (dill_wait_block (&choice->wait));
+}
+
+/* Returns 0 when one of the clauses was performed or has failed, or -1 with errno. */
+static int
+make_choice (struct choice *choice, const char *what, const struct dill_chclause *wanted, int n_clauses,
+             int64_t deadline)
+{
+  if (dill_wait_allowed () < 0 || take_clauses (choice, n_clauses) < 0)
+    return -1;
+
+  if (!try_all (choice, wanted))
+    return wait_for_partner (choice, what, deadline);
+
+  free_clauses (choice);
+  return choice->error == 0 ? (int) dill_wait_fairly (0, deadline) : 0;
+}
+
+int
+dill_choose (struct dill_chclause *clauses, int nclauses, int64_t deadline)
+{
+  struct choice choice;
+
+  if (nclauses < 0 || (clauses == NULL && nclauses > 0))
+    {
+      errno = EINVAL;
+      return -1;
+    }
+
+  if (make_choice (&choice, "choose", clauses, nclauses, deadline) < 0)
+    return -1;
+
+  errno = choice.error;
+  return choice.chosen;
+}
+
+/* One clause alone. */
+static int
+act (const char *what, const struct dill_chclause *wanted, int64_t deadline)
+{
+  struct choice choice;
+
+  if (make_choice (&choice, what, wanted, 1, deadline) < 0)
+    return -1;
+
+  if (choice.error == 0)
+    return 0;
+
+  errno = choice.error;
+  return -1;
+}
+
+int
+dill_chsend (int ch, const void *val, size_t len, int64_t deadline)
+{
+  const struct dill_chclause wanted = { DILL_CHSEND, ch, (void *) val, len };
+
+  return act ("chsend", &wanted, deadline);
+}
+
+int
+dill_chrecv (int ch, void *val, size_t len, int64_t deadline)
+{
+  const struct dill_chclause wanted = { DILL_CHRECV, ch, val, len };
+
+  return act ("chrecv", &wanted, deadline);
+}
