@@ -49,6 +49,7 @@ new_engine (struct dill_thread *thread, GMainContext *context)
     }
 
   engine->thread = thread;
+  engine->fork_generation = dill_fork_generation;
   engine->context = context;
   engine->quota_size = QUOTA_AT_FIRST;
   dill_list_init (&engine->ready);
@@ -81,7 +82,7 @@ find_engine (struct dill_thread *thread, GMainContext *context)
 static struct dill_engine *
 check_engine (struct dill_engine *engine)
 {
-  if (G_LIKELY (engine == NULL || !engine->is_inherited))
+  if (G_LIKELY (engine == NULL || !dill_engine_is_inherited (engine)))
     return engine;
 
   g_critical ("a forked child cannot wait under a GMainContext of its parent's: push one of its own");
@@ -94,7 +95,9 @@ dill_engine_can_suspend (struct dill_thread *thread)
 {
   struct dill_flow *current = thread->current;
 
-  return current != &thread->own && current->main_depth == g_main_depth ();
+  /* In a forked child, whoever would resume the coroutine has stayed in the parent. */
+  return current != &thread->own && current->main_depth == g_main_depth ()
+         && !dill_engine_is_inherited (current->engine);
 }
 
 struct dill_engine *
@@ -112,7 +115,7 @@ dill_engine_get (struct dill_thread *thread)
       engine = find_engine (thread, context);
       if (engine == NULL)
         engine = new_engine (thread, context);
-      if (engine != NULL && !engine->is_inherited)
+      if (engine != NULL && !dill_engine_is_inherited (engine))
         thread->recent_engine = engine;
     }
 
@@ -122,7 +125,7 @@ dill_engine_get (struct dill_thread *thread)
 void
 dill_engine_kick (struct dill_engine *engine)
 {
-  if (G_LIKELY (!engine->is_prepared) || engine->is_inherited)
+  if (G_LIKELY (!engine->is_prepared) || dill_engine_is_inherited (engine) || g_atomic_int_get (&engine->is_orphaned))
     return;
 
   /* Somebody's prepare function has called the library after the engine told how long the context may sleep. */
@@ -151,11 +154,73 @@ close_at_home (int h, struct dill_hvfs *vfs, void *data)
   vfs->close (vfs);
 }
 
+/* Stacks that vanish. */
+struct vanishing
+{
+  struct dill_flow **coroutines; /* in the order of their stacks */
+  size_t n_coroutines;
+};
+
+static int
+compare_stacks (const void *a, const void *b)
+{
+  const char *one = (*(struct dill_flow *const *) a)->stack;
+  const char *other = (*(struct dill_flow *const *) b)->stack;
+
+  return one < other ? -1 : one > other;
+}
+
+/* Any other object on a stack that vanishes loses its handle.  Its functions are not called: what they would clean up belongs to
+ * code that does not run any more. */
+static void
+take_vanishing (int h, struct dill_hvfs *vfs, void *data)
+{
+  const struct vanishing *vanishing = data;
+  size_t low = 0, high = vanishing->n_coroutines;
+
+  while (low < high)
+    {
+      size_t middle = (low + high) / 2;
+      struct dill_flow *coroutine = vanishing->coroutines[middle];
+
+      if ((const char *) vfs < coroutine->stack)
+        high = middle;
+      else if ((const char *) vfs >= coroutine->stack + coroutine->stack_size)
+        low = middle + 1;
+      else
+        {
+          dill_handle_take (h);
+          return;
+        }
+    }
+}
+
+static void
+collect_vanishing (struct vanishing *vanishing, struct dill_engine *engine)
+{
+  struct dill_list *link;
+  size_t n = 0;
+
+  *vanishing = (struct vanishing) { 0 };
+  if (dill_list_is_empty (&engine->coroutines))
+    return;
+
+  for (link = engine->coroutines.next; link != &engine->coroutines; link = link->next)
+    n++;
+
+  /* GLib's allocator: there is nobody left to tell of want of memory. */
+  vanishing->coroutines = g_new (struct dill_flow *, n);
+  vanishing->n_coroutines = n;
+  for (link = engine->coroutines.next; link != &engine->coroutines; link = link->next)
+    vanishing->coroutines[--n] = dill_container_of (link, struct dill_flow, link);
+
+  qsort (vanishing->coroutines, vanishing->n_coroutines, sizeof *vanishing->coroutines, compare_stacks);
+}
+
 /* Coroutines go without running.  What they wait for, on stacks that vanish, must forget them. */
-static bool
+static void
 abandon_coroutines (struct dill_engine *engine)
 {
-  bool found = !dill_list_is_empty (&engine->coroutines);
   struct dill_list *link;
 
   while ((link = dill_list_take_first (&engine->coroutines)) != NULL)
@@ -166,8 +231,6 @@ abandon_coroutines (struct dill_engine *engine)
         dill_wait_forget (coroutine->wait);
       coroutine->abandon (coroutine);
     }
-
-  return found;
 }
 
 bool
@@ -175,16 +238,22 @@ dill_engine_free (struct dill_engine *engine)
 {
   struct dill_thread *thread = engine->thread;
   struct left_over left_over = { .engine = engine };
+  struct vanishing vanishing;
 
   dill_list_remove (&engine->link);
   if (thread->recent_engine == engine)
     thread->recent_engine = NULL;
   dill_source_destroy (engine);
-  if (engine->is_inherited)
+  if (dill_engine_is_inherited (engine))
     return false; /* what it points to is the parent's */
 
-  left_over.found = abandon_coroutines (engine);
+  /* The stacks are given back but still there, as long as nobody takes one: so objects on them can be closed. */
+  collect_vanishing (&vanishing, engine);
+  left_over.found = vanishing.n_coroutines > 0;
+  abandon_coroutines (engine);
   dill_handle_foreach (thread, close_at_home, &left_over);
+  dill_handle_foreach (thread, take_vanishing, &vanishing);
+  g_free (vanishing.coroutines);
   if (engine->fd_table != NULL)
     engine->fd_table_free (engine->fd_table);
   dill_poller_clear (&engine->poller);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "engine/fork.h"
 #include "engine/list.h"
 #include "engine/poller.h"
 #include "engine/timer.h"
@@ -20,6 +21,7 @@ struct dill_engine
 {
   struct dill_list link; /* in the thread's list */
   struct dill_thread *thread;
+  unsigned fork_generation;  /* the process that made it */
   GMainContext *context;     /* not owned: it owns the source */
   GSource *source;           /* not owned: the context does */
   struct dill_list ready;    /* waits whose outcome is known, in the order in which they were woken */
@@ -36,9 +38,15 @@ struct dill_engine
   int64_t last_end;         /* of a dispatch, likewise */
   unsigned n_turns_to_pass; /* these are theirs */
   bool is_prepared;        /* the context is about to poll, and will not ask again before */
-  bool is_inherited;       /* it is the parent process's */
   int is_orphaned;         /* atomic: the context has ended in another thread */
 };
+
+/* Whether this is a forked child, and ENGINE the parent process's. */
+static inline bool
+dill_engine_is_inherited (const struct dill_engine *engine)
+{
+  return engine->fork_generation != dill_fork_generation;
+}
 
 /* The engine in which a wait of the running flow goes on: its coroutine's, or that of the thread-default context.  NULL
  * with errno ENOMEM, or ENOTSUP and a g_critical if the context is inherited over fork () or is another thread's. */

@@ -202,6 +202,18 @@ dill_handle_get (int h)
 }
 
 struct dill_hvfs *
+dill_handle_get_kind (int h, void *(*query) (struct dill_hvfs *vfs, const void *type))
+{
+  struct dill_hvfs *vfs = dill_handle_get (h);
+
+  if (vfs == NULL || vfs->query == query)
+    return vfs;
+
+  errno = ENOTSUP;
+  return NULL;
+}
+
+struct dill_hvfs *
 dill_handle_take (int h)
 {
   struct dill_handle_block *block;

@@ -33,6 +33,9 @@ void dill_handle_set (int h, struct dill_hvfs *vfs);
 /* The object behind H, or NULL with errno EBADF. */
 struct dill_hvfs *dill_handle_get (int h);
 
+/* The same if the object is of the kind that answers with QUERY; otherwise NULL with errno ENOTSUP. */
+struct dill_hvfs *dill_handle_get_kind (int h, void *(*query) (struct dill_hvfs *vfs, const void *type));
+
 /* Frees the number, live or reserved, and returns its object (not closed), or NULL with errno EBADF.  In a forked child
  * this, and nothing else, works on numbers that were inherited. */
 struct dill_hvfs *dill_handle_take (int h);

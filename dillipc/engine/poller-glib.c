@@ -31,7 +31,7 @@ poll_for (struct dill_watch *watch, unsigned directions)
   gushort events = 0;
 
   if (directions & DILL_IN)
-    events |= G_IO_IN | G_IO_PRI;
+    events |= G_IO_IN;
   if (directions & DILL_OUT)
     events |= G_IO_OUT;
 
@@ -98,7 +98,7 @@ report (struct dill_watch *watch, GIOCondition found)
 {
   unsigned directions = 0;
 
-  if (found & (G_IO_IN | G_IO_PRI | G_IO_HUP | G_IO_ERR | G_IO_NVAL))
+  if (found & (G_IO_IN | G_IO_HUP | G_IO_ERR | G_IO_NVAL))
     directions |= DILL_IN;
   if (found & (G_IO_OUT | G_IO_HUP | G_IO_ERR | G_IO_NVAL))
     directions |= DILL_OUT;

@@ -29,6 +29,8 @@ struct dill_flow
   struct dill_engine *engine;     /* home; NULL for a thread's own stack */
   struct dill_wait *wait;         /* what it is suspended in, or NULL */
   struct dill_list link;          /* in the engine's list of all coroutines */
+  const char *stack;              /* its lowest byte */
+  size_t stack_size;
   void (*abandon) (struct dill_flow *coroutine); /* its engine has ended: it will never run again */
   const struct dill_go_site *site; /* where it was started */
   int main_depth;                  /* g_main_depth () when it was resumed */
@@ -38,7 +40,7 @@ struct dill_flow
   char name[32];
 };
 
-/* Makes COROUTINE, whose context is set up elsewhere, a member of ENGINE. */
+/* Makes COROUTINE, whose context is set up elsewhere and whose stack is noted in it, a member of ENGINE. */
 void dill_flow_init (struct dill_flow *coroutine, struct dill_engine *engine, const struct dill_go_site *site,
                      void (*abandon) (struct dill_flow *coroutine));
 

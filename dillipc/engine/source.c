@@ -53,7 +53,7 @@ source_engine (GSource *source)
 {
   struct dill_engine *engine = ((struct dill_source *) source)->engine;
 
-  if (engine == NULL || engine->is_inherited || engine->thread != dill_thread_self)
+  if (engine == NULL || dill_engine_is_inherited (engine) || engine->thread != dill_thread_self)
     return NULL;
 
   return engine;

@@ -110,8 +110,11 @@ new_thread (void)
 static void
 adapt_to_fork (struct dill_thread *thread)
 {
-  for (struct dill_list *link = thread->engines.next; link != &thread->engines; link = link->next)
-    dill_container_of (link, struct dill_engine, link)->is_inherited = true;
+  for (struct dill_flow *flow = thread->current; flow != NULL; flow = flow->resumer)
+    {
+      flow->canceled = false;
+      flow->n_closing = 0;
+    }
 
   thread->recent_engine = NULL;
   thread->private_context = NULL;

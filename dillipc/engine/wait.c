@@ -14,7 +14,13 @@
 static bool
 is_canceled (struct dill_thread *thread)
 {
-  return thread->current->canceled || thread->current->n_closing > 0;
+  const struct dill_flow *current = thread->current;
+
+  /* A callback of a loop that is nested in a coroutine is not the coroutine. */
+  if (current != &thread->own && current->main_depth != g_main_depth ())
+    return false;
+
+  return current->canceled || current->n_closing > 0;
 }
 
 int

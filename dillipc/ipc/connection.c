@@ -47,7 +47,7 @@ connection_close (struct dill_hvfs *hvfs)
   int fd = connection->watch.fd;
 
   drop_buffer (connection);
-  if (connection->watch.engine != NULL && connection->watch.engine->is_inherited)
+  if (connection->watch.engine != NULL && dill_engine_is_inherited (connection->watch.engine))
     {
       /* The parent's epoll and waits stay as they are; only this process's descriptor goes. */
       dill_observers_close (&connection->observers, true);
@@ -67,18 +67,9 @@ connection_close (struct dill_hvfs *hvfs)
 struct dill_connection *
 dill_connection_get (int h)
 {
-  struct dill_hvfs *hvfs = dill_handle_get (h);
+  struct dill_hvfs *hvfs = dill_handle_get_kind (h, connection_query);
 
-  if (hvfs == NULL)
-    return NULL;
-
-  if (hvfs->query != connection_query)
-    {
-      errno = ENOTSUP;
-      return NULL;
-    }
-
-  return connection_of (hvfs);
+  return hvfs == NULL ? NULL : connection_of (hvfs);
 }
 
 struct dill_connection *

@@ -35,7 +35,7 @@ listener_close (struct dill_hvfs *hvfs)
   bool is_heap = listener->is_heap;
   int fd = listener->watch.fd;
 
-  if (listener->watch.engine != NULL && listener->watch.engine->is_inherited)
+  if (listener->watch.engine != NULL && dill_engine_is_inherited (listener->watch.engine))
     {
       dill_observers_close (&listener->observers, true);
       dill_watch_disown (&listener->watch);
@@ -56,18 +56,9 @@ listener_close (struct dill_hvfs *hvfs)
 struct dill_listener *
 dill_listener_get (int h)
 {
-  struct dill_hvfs *hvfs = dill_handle_get (h);
+  struct dill_hvfs *hvfs = dill_handle_get_kind (h, listener_query);
 
-  if (hvfs == NULL)
-    return NULL;
-
-  if (hvfs->query != listener_query)
-    {
-      errno = ENOTSUP;
-      return NULL;
-    }
-
-  return listener_of (hvfs);
+  return hvfs == NULL ? NULL : listener_of (hvfs);
 }
 
 /* Makes a listener of FD, which stands at no file.  Returns its handle, or -1 with errno, FD untouched. */

@@ -16,6 +16,9 @@ _Static_assert (sizeof (struct dill_bundle) + 15 <= sizeof (struct dill_bundle_s
 /* What must be left of a stack of the caller's, beside the bookkeeping, to be worth starting on. */
 #define STACK_LEFT_MIN (DILL_CONTEXT_HEADROOM + 1024)
 
+/* When so many members end at once, memory of their stacks goes back to the system. */
+#define MANY 64
+
 static struct dill_engine *nowhere = NULL;
 
 static struct dill_bundle *
@@ -45,7 +48,9 @@ bundle_close (struct dill_hvfs *vfs)
 {
   struct dill_bundle *bundle = bundle_of (vfs);
   struct dill_thread *thread = dill_thread_self;
-  bool is_inherited = bundle->engine != NULL && bundle->engine->is_inherited;
+  bool is_inherited = bundle->engine != NULL && dill_engine_is_inherited (bundle->engine);
+
+  unsigned n_canceled = 0;
 
   /* Before the members end: those who wait for that learn that it was not of itself. */
   dill_wait_dismiss_all (&bundle->waiters, DILL_CLOSED);
@@ -53,17 +58,26 @@ bundle_close (struct dill_hvfs *vfs)
     {
       struct dill_member *member = member_of (bundle->members.next);
 
-      if (member->coroutine.engine->is_inherited)
+      if (dill_engine_is_inherited (member->coroutine.engine))
         {
           is_inherited = true; /* the parent process will run it */
           break;
         }
       dill_scheduler_cancel (thread, &member->coroutine);
+      n_canceled++;
+    }
+
+  if (n_canceled > MANY)
+    {
+      dill_scheduler_reap (thread);
+      dill_stack_pool_trim (&thread->stacks);
     }
 
   if (bundle->is_heap)
     {
-      free (bundle);
+      /* Inherited members, one of whom may be running, still point to it. */
+      if (!is_inherited)
+        free (bundle);
     }
   else if (bundle->engine != NULL && !is_inherited)
     {
@@ -85,18 +99,9 @@ bundle_init (struct dill_bundle *bundle)
 struct dill_bundle *
 dill_bundle_get (int h)
 {
-  struct dill_hvfs *vfs = dill_handle_get (h);
+  struct dill_hvfs *vfs = dill_handle_get_kind (h, bundle_query);
 
-  if (vfs == NULL)
-    return NULL;
-
-  if (vfs->query != bundle_query)
-    {
-      errno = ENOTSUP;
-      return NULL;
-    }
-
-  return bundle_of (vfs);
+  return vfs == NULL ? NULL : bundle_of (vfs);
 }
 
 bool
@@ -280,6 +285,8 @@ dill_member_new (struct dill_thread *thread, const struct dill_go_site *site, in
 
   member->bundle = bundle;
   dill_list_append (&bundle->members, &member->link);
+  member->coroutine.stack = member->stack.base;
+  member->coroutine.stack_size = dill_member_stack_size (member);
   dill_flow_init (&member->coroutine, engine, site, member_abandon);
   *handle = h;
   return member;

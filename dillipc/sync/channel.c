@@ -59,18 +59,9 @@ channel_close (struct dill_hvfs *vfs)
 struct dill_channel_end *
 dill_channel_get (int h)
 {
-  struct dill_hvfs *vfs = dill_handle_get (h);
+  struct dill_hvfs *vfs = dill_handle_get_kind (h, channel_query);
 
-  if (vfs == NULL)
-    return NULL;
-
-  if (vfs->query != channel_query)
-    {
-      errno = ENOTSUP;
-      return NULL;
-    }
-
-  return end_of (vfs);
+  return vfs == NULL ? NULL : end_of (vfs);
 }
 
 /* Reserves the numbers of both ends. */

@@ -138,6 +138,16 @@ wait_for (int fd, unsigned direction, const char *what, int64_t deadline)
     }
 
   outcome = dill_watch_block (watch, direction, &wait);
+
+  /* The program may close the descriptor without a word, and the number become a connection's: nothing is kept. */
+  if (outcome != DILL_CLOSED && !dill_watch_is_busy (watch, DILL_IN | DILL_OUT))
+    {
+      int saved_errno = errno;
+
+      dill_poller_disarm (watch);
+      errno = saved_errno;
+    }
+
   if (outcome == DILL_PENDING)
     return errno == EPERM ? 0 : -1; /* epoll takes no file that always is ready */
 
@@ -201,7 +211,7 @@ dill_fdclean (int fd)
       for (struct dill_list *link = thread->engines.next; link != &thread->engines; link = link->next)
         {
           struct dill_engine *engine = dill_container_of (link, struct dill_engine, link);
-          struct dill_watch *watch = engine->is_inherited ? NULL : find_watch (engine, fd);
+          struct dill_watch *watch = dill_engine_is_inherited (engine) ? NULL : find_watch (engine, fd);
 
           if (watch == NULL)
             continue;
