@@ -11,6 +11,7 @@
 #include <dillipc/dill-handle.h>
 #include <dillipc/dill-ipc.h>
 #include <dillipc/dill-macros.h>
+#include <dillipc/dill-message.h>
 #include <dillipc/dill-stream.h>
 #include <dillipc/dill-time.h>
 

@@ -9,6 +9,7 @@
 #include <dillipc/dill-coroutine.h>
 #include <dillipc/dill-handle.h>
 #include <dillipc/dill-ipc.h>
+#include <dillipc/dill-message.h>
 #include <dillipc/dill-stream.h>
 #include <dillipc/dill-time.h>
 
@@ -82,6 +83,33 @@ brecvl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t dead
 {
   return dill_brecvl (s, first, last, deadline);
 }
+
+#define msend dill_msend
+#define mrecv dill_mrecv
+
+/* The same with struct msock_vfs. */
+static inline int
+msendl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
+{
+  return dill_msendl (s, first, last, deadline);
+}
+
+static inline ssize_t
+mrecvl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
+{
+  return dill_mrecvl (s, first, last, deadline);
+}
+
+#define prefix_storage dill_prefix_storage
+#define suffix_storage dill_suffix_storage
+#define PREFIX_BIG_ENDIAN DILL_PREFIX_BIG_ENDIAN
+#define PREFIX_LITTLE_ENDIAN DILL_PREFIX_LITTLE_ENDIAN
+#define prefix_attach dill_prefix_attach
+#define prefix_attach_mem dill_prefix_attach_mem
+#define prefix_detach dill_prefix_detach
+#define suffix_attach dill_suffix_attach
+#define suffix_attach_mem dill_suffix_attach_mem
+#define suffix_detach dill_suffix_detach
 
 #define ipc_storage dill_ipc_storage
 #define ipc_listener_storage dill_ipc_listener_storage

@@ -14,6 +14,8 @@
 #define hquery dill_hquery
 #define bsock_vfs dill_bsock_vfs
 #define bsock_type dill_bsock_type
+#define msock_vfs dill_msock_vfs
+#define msock_type dill_msock_type
 
 #endif
 

@@ -25,6 +25,8 @@ connection_query (struct dill_hvfs *hvfs, const void *type)
 
   if (type == dill_bsock_type)
     return &connection->bsock;
+  if (type == dill_read_ahead_type)
+    return (void *) &dill_connection_read_ahead;
   if (type == dill_engine_type)
     return &connection->watch.engine;
 

@@ -14,6 +14,7 @@
 #include "engine/watch.h"
 #include "ipc/observer.h"
 #include "stream/iolist.h"
+#include "stream/read-ahead.h"
 #include <dillipc/dill-handle.h>
 #include <dillipc/dill-ipc.h>
 #include <dillipc/dill-stream.h>
@@ -55,6 +56,9 @@ int dill_connection_new (int fd, void *mem);
 /* receive.c: the byte stream's receiving half. */
 int dill_connection_brecvl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill_iolist *last,
                             int64_t deadline);
+
+/* read-ahead.c: what was received before somebody asked for it. */
+extern const struct dill_read_ahead_vfs dill_connection_read_ahead;
 
 /* What became of an attempt to receive. */
 enum dill_attempt

@@ -26,6 +26,7 @@ GROUPS = {
     "overview": "Overview",
     "connections": "Connections to other processes",
     "streams": "Byte streams",
+    "messages": "Messages",
     "coroutines": "Coroutines",
     "channels": "Channels between coroutines",
     "handles": "Handles",

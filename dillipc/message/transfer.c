@@ -1,0 +1,291 @@
+/* transfer.c: the bytes of one message, to and from the stream.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "message/transfer.h"
+#include "engine/handle.h"
+#include "engine/wait.h"
+#include <dillipc/dill-time.h>
+#include <errno.h>
+#include <string.h>
+
+static int
+fail (int error)
+{
+  errno = error;
+  return -1;
+}
+
+static void
+settle_deadline (struct dill_transfer *transfer)
+{
+  transfer->is_settled = true;
+  if (transfer->deadline > 0 && transfer->deadline <= dill_now ())
+    transfer->deadline = 0;
+}
+
+static int
+begin (struct dill_transfer *transfer, struct dill_framing *framing, struct dill_framing_half *half, int64_t deadline)
+{
+  if (half->is_busy)
+    return fail (EBUSY);
+  if (half->is_broken)
+    return fail (ECONNRESET);
+  if (half->is_done)
+    return fail (EPIPE);
+
+  *transfer = (struct dill_transfer){ .half = half, .below = framing->below, .deadline = deadline };
+  transfer->object = dill_handle_get (framing->below);
+  if (transfer->object == NULL)
+    return -1;
+
+  transfer->stream = transfer->object->query (transfer->object, dill_bsock_type);
+  if (transfer->stream == NULL)
+    return -1;
+
+  half->is_busy = true;
+  return 0;
+}
+
+int
+dill_transfer_begin_send (struct dill_transfer *transfer, struct dill_framing *framing, int64_t deadline)
+{
+  if (begin (transfer, framing, &framing->out, deadline) < 0)
+    return -1;
+
+  settle_deadline (transfer);
+  return 0;
+}
+
+int
+dill_transfer_begin_receive (struct dill_transfer *transfer, struct dill_framing *framing, int64_t deadline)
+{
+  const struct dill_read_ahead_vfs *read_ahead;
+
+  if (dill_wait_allowed () < 0 || begin (transfer, framing, &framing->in, deadline) < 0)
+    return -1;
+
+  read_ahead = transfer->object->query (transfer->object, dill_read_ahead_type);
+  if (read_ahead != NULL && read_ahead->brecvl == transfer->stream->brecvl)
+    transfer->read_ahead = read_ahead;
+  return 0;
+}
+
+void
+dill_transfer_end (struct dill_transfer *transfer)
+{
+  if (transfer->half != NULL)
+    transfer->half->is_busy = false;
+}
+
+/* What failing with ERROR makes of a direction.  As long as nothing has gone over, want of memory passes. */
+static int
+break_off (struct dill_transfer *transfer, int error)
+{
+  if (transfer->has_begun)
+    {
+      transfer->half->is_broken = true;
+      return fail (error == EPIPE ? ECONNRESET : error);
+    }
+
+  if (error != EPIPE && error != EBUSY && error != ENOMEM && error != ENOBUFS)
+    transfer->half->is_broken = true;
+  return fail (error);
+}
+
+/* After each call of the stream, which may have waited, and has returned RC. */
+static int
+finish_call (struct dill_transfer *transfer, int rc)
+{
+  int error = errno;
+
+  if (dill_handle_get (transfer->below) != transfer->object)
+    {
+      transfer->half = NULL;
+      return fail (ECANCELED);
+    }
+
+  if (rc < 0)
+    return break_off (transfer, error);
+
+  transfer->has_begun = true;
+  return 0;
+}
+
+int
+dill_transfer_send (struct dill_transfer *transfer, struct dill_iolist *first, struct dill_iolist *last)
+{
+  return finish_call (transfer, transfer->stream->bsendl (transfer->stream, first, last, transfer->deadline));
+}
+
+static int
+receive_list (struct dill_transfer *transfer, struct dill_iolist *first, struct dill_iolist *last)
+{
+  int rc = finish_call (transfer, transfer->stream->brecvl (transfer->stream, first, last, transfer->deadline));
+
+  if (rc < 0 && errno == EPIPE && transfer->half != NULL)
+    transfer->half->is_done = true;
+  return rc;
+}
+
+static int
+receive_ahead (struct dill_transfer *transfer)
+{
+  bool has_begun = transfer->has_begun;
+  int rc = finish_call (transfer, transfer->read_ahead->receive (transfer->stream, transfer->deadline));
+
+  if (rc == 0)
+    transfer->has_begun = has_begun; /* they are there, but nobody has taken one */
+  return rc;
+}
+
+/* Before the stream is asked for bytes, which it may have without end: lets others go first, and looks at the deadline,
+ * when that is due.  A deadline that has passed before the first time means that what can be done without waiting is
+ * done. */
+static int
+go_on (struct dill_transfer *transfer)
+{
+  enum dill_outcome outcome;
+  struct dill_list queue;
+
+  if (!transfer->is_settled)
+    {
+      settle_deadline (transfer);
+      return 0;
+    }
+
+  if (transfer->deadline == 0 || !dill_wait_is_due ())
+    return 0;
+
+  dill_list_init (&queue);
+  outcome = dill_wait_pause (&queue, "mrecv", transfer->deadline);
+  return finish_call (transfer, outcome == DILL_PENDING ? -1 : dill_wait_result (outcome));
+}
+
+ssize_t
+dill_transfer_look (struct dill_transfer *transfer, const char **bytes, char *scratch, size_t max)
+{
+  const struct dill_read_ahead_vfs *read_ahead = transfer->read_ahead;
+  size_t length;
+
+  if (read_ahead != NULL && (length = read_ahead->look (transfer->stream, bytes)) > 0)
+    return (ssize_t) length;
+
+  if (go_on (transfer) < 0)
+    return -1;
+
+  if (read_ahead == NULL)
+    {
+      /* The first byte alone: if it is missing, the stream has ended between two messages. */
+      struct dill_iolist item = { .iol_base = scratch, .iol_len = transfer->has_begun ? max : 1 };
+
+      *bytes = scratch;
+      return receive_list (transfer, &item, &item) < 0 ? -1 : (ssize_t) item.iol_len;
+    }
+
+  if (receive_ahead (transfer) < 0)
+    return -1;
+
+  return (ssize_t) read_ahead->look (transfer->stream, bytes);
+}
+
+void
+dill_transfer_take (struct dill_transfer *transfer, size_t length)
+{
+  transfer->has_begun = true;
+  if (transfer->read_ahead != NULL)
+    transfer->read_ahead->take (transfer->stream, length);
+}
+
+int
+dill_transfer_read (struct dill_transfer *transfer, char *bytes, size_t length)
+{
+  while (length > 0)
+    {
+      const char *source = NULL;
+      ssize_t there = dill_transfer_look (transfer, &source, bytes, length);
+      size_t n;
+
+      if (there < 0)
+        return -1;
+
+      n = (size_t) there < length ? (size_t) there : length;
+      memmove (bytes, source, n);
+      dill_transfer_take (transfer, n);
+      bytes += n;
+      length -= n;
+    }
+
+  return 0;
+}
+
+int
+dill_transfer_part (struct dill_iolist_cursor *cursor, struct dill_iolist *items, int n, size_t *length)
+{
+  size_t left = *length;
+  int n_items = 0;
+
+  while (cursor->item != NULL && n_items < n && left > 0)
+    {
+      const struct dill_iolist *item = cursor->item;
+      size_t there = item->iol_len - cursor->offset;
+      char *base = item->iol_base;
+
+      if (there > left)
+        there = left;
+      if (there > 0)
+        {
+          items[n_items] = (struct dill_iolist){ base != NULL ? base + cursor->offset : NULL, there, NULL, 0 };
+          if (n_items > 0)
+            items[n_items - 1].iol_next = &items[n_items];
+          n_items++;
+        }
+      left -= there;
+      dill_iolist_advance (cursor, there);
+    }
+
+  *length -= left;
+  return n_items;
+}
+
+int
+dill_transfer_fill (struct dill_transfer *transfer, const struct dill_iolist *first, size_t length)
+{
+  struct dill_iolist_cursor cursor = { first, 0 };
+  const char *bytes;
+  size_t there;
+
+  /* Without asking whether waiting is allowed: what has come is the receiver's, though it was cancelled since. */
+  if (length > 0 && transfer->read_ahead != NULL
+      && (there = transfer->read_ahead->look (transfer->stream, &bytes)) > 0)
+    {
+      if (there > length)
+        there = length;
+      dill_iolist_fill (&cursor, bytes, there);
+      dill_transfer_take (transfer, there);
+      length -= there;
+    }
+
+  while (length > 0)
+    {
+      struct dill_iolist items[DILL_IOLIST_BATCH];
+      size_t n = length;
+      int n_items = dill_transfer_part (&cursor, items, DILL_IOLIST_BATCH, &n);
+
+      if (go_on (transfer) < 0 || receive_list (transfer, items, &items[n_items - 1]) < 0)
+        return -1;
+      length -= n;
+    }
+
+  return 0;
+}
+
+size_t
+dill_transfer_sum (const struct dill_iolist *first)
+{
+  size_t sum = 0;
+
+  for (; first != NULL; first = first->iol_next)
+    sum += first->iol_len;
+  return sum;
+}
