@@ -170,8 +170,8 @@ compare_stacks (const void *a, const void *b)
   return one < other ? -1 : one > other;
 }
 
-/* Any other object on a stack that vanishes loses its handle.  Its functions are not called: what they would clean up belongs to
- * code that does not run any more. */
+/* Any other object on a stack that vanishes loses its handle.  Its functions are not called: what they would clean up
+ * belongs to code that does not run any more. */
 static void
 take_vanishing (int h, struct dill_hvfs *vfs, void *data)
 {

@@ -81,26 +81,10 @@ register_watch (struct dill_watch *watch, unsigned directions)
   return rc;
 }
 
-/* What the kernel is known to tell WATCH.  The program may have closed the descriptor of a one-shot watch between two
- * waits, and the kernel forgotten it: only a wait that is under way says that it is there. */
-static unsigned
-armed_directions (const struct dill_watch *watch)
-{
-  unsigned armed = watch->armed;
-
-  if (watch->is_one_shot && !dill_watch_is_busy (watch, DILL_IN))
-    armed &= ~DILL_IN;
-  if (watch->is_one_shot && !dill_watch_is_busy (watch, DILL_OUT))
-    armed &= ~DILL_OUT;
-  return armed;
-}
-
 int
 dill_poller_arm (struct dill_watch *watch, unsigned directions)
 {
-  unsigned armed = armed_directions (watch);
-
-  if (G_LIKELY ((directions & ~armed) == 0))
+  if (G_LIKELY ((directions & ~watch->armed) == 0))
     return 0;
 
   if (watch->engine == NULL)
@@ -112,7 +96,7 @@ dill_poller_arm (struct dill_watch *watch, unsigned directions)
   if (open_epoll (watch->engine) < 0)
     return -1;
 
-  directions |= armed;
+  directions |= watch->armed;
   if (watch->slot == 0)
     {
       if (register_watch (watch, watch->is_one_shot ? directions : directions | DILL_IN) < 0)
