@@ -18,6 +18,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "ipc/place.h"
+#include "engine/engine.h"
+#include "engine/thread.h"
 #include "ipc/path.h"
 #include "ipc/stale.h"
 
@@ -25,6 +27,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -248,6 +251,68 @@ listen_without_lock (const struct request *request)
   return fd;
 }
 
+/* A file whose listen pauses: should the context end meanwhile, and the coroutine with it, this is closed like any object
+ * that belongs there. */
+struct paused_listen
+{
+  struct dill_hvfs hvfs;
+  struct dill_engine *engine;
+  struct dill_socket_file file;
+};
+
+static struct paused_listen *
+paused_listen_of (struct dill_hvfs *hvfs)
+{
+  return dill_container_of (hvfs, struct paused_listen, hvfs);
+}
+
+static void *
+paused_listen_query (struct dill_hvfs *hvfs, const void *type)
+{
+  if (type == dill_engine_type)
+    return &paused_listen_of (hvfs)->engine;
+
+  errno = ENOTSUP;
+  return NULL;
+}
+
+static void
+paused_listen_close (struct dill_hvfs *hvfs)
+{
+  struct paused_listen *paused = paused_listen_of (hvfs);
+
+  dill_socket_file_release (&paused->file, true);
+  free (paused);
+}
+
+/* Lets others run until MOMENT.  Returns 0, or -1 with errno. */
+static int
+pause_listen (const struct dill_socket_file *file, int64_t moment)
+{
+  struct dill_thread *thread = dill_thread_get ();
+  struct dill_engine *engine = thread != NULL ? dill_engine_get (thread) : NULL;
+  struct paused_listen *paused;
+  int h, result;
+
+  if (engine == NULL)
+    return -1;
+
+  paused = malloc (sizeof *paused);
+  if (paused == NULL || (h = dill_handle_reserve (thread)) < 0)
+    {
+      free (paused);
+      errno = ENOMEM;
+      return -1;
+    }
+
+  *paused = (struct paused_listen) { { paused_listen_query, paused_listen_close }, engine, *file };
+  dill_handle_set (h, &paused->hvfs);
+  result = dill_msleep (moment);
+  dill_handle_take (h);
+  free (paused);
+  return result;
+}
+
 /* Replaces a stale file, or takes a free name, once the lock is to be had.  Others run meanwhile. */
 static int
 listen_over_stale (const struct request *request)
@@ -283,7 +348,7 @@ listen_over_stale (const struct request *request)
           errno = EADDRINUSE;
           return -1;
         }
-      if (dill_msleep (now + pause < deadline ? now + pause : deadline) < 0)
+      if (pause_listen (request->file, now + pause < deadline ? now + pause : deadline) < 0)
         return -1;
       if (pause < LOCK_PAUSE_MAX)
         pause *= 2;

@@ -150,6 +150,41 @@ test_lock_cancelled (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   close (dir_fd);
 }
 
+static void
+listen_for_ever (void *data)
+{
+  dill_ipc_listen_full (data, 1, DILL_IPC_LISTEN_REPLACE_STALE, 0, NULL);
+  g_assert_not_reached ();
+}
+
+/* The coroutine never goes on; what its listen held is given back all the same. */
+static void
+test_context_ends (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  int dir_fd = test_assert_ok (open (test->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  GMainContext *context;
+  guint n_fds;
+  ino_t inode;
+  int h;
+
+  make_stale (test->path);
+  inode = inode_of (test->path);
+  g_assert_no_errno (flock (dir_fd, LOCK_EX));
+  g_assert_no_errno (dill_msleep (dill_now () + 1)); /* the default context has descriptors too */
+  n_fds = test_count_fds ();
+
+  context = g_main_context_new ();
+  g_main_context_push_thread_default (context);
+  h = test_assert_ok (dill_spawn (listen_for_ever, test->path));
+  g_main_context_pop_thread_default (context);
+  test_expect_log (G_LOG_LEVEL_WARNING, "*GMainContext has ended*", g_main_context_unref (context));
+
+  g_assert_cmpuint (test_count_fds (), ==, n_fds);
+  g_assert_cmpuint (inode_of (test->path), ==, inode);
+  g_assert_cmpint (dill_hclose (h), ==, -1);
+  close (dir_fd);
+}
+
 /* Without permission to read the directory there is no lock: what is stale stays, and the errno says why. */
 static int
 in_unreadable (gpointer data)
@@ -221,6 +256,7 @@ main (int argc, char **argv)
   test_add ("/place/lock/given-up", test_lock_given_up);
   test_add ("/place/lock/moved", test_lock_moved);
   test_add ("/place/lock/cancelled", test_lock_cancelled);
+  test_add ("/place/lock/context-ends", test_context_ends);
   test_add ("/place/lock/unreadable", test_unreadable);
   test_add ("/place/lock/unsupported", test_without_locks);
 
