@@ -6,9 +6,8 @@
  */
 #pragma once
 
-#include "test-utils.h"
+#include "coroutine-utils.h"
 
-#include <dillipc/dillipc.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -26,13 +25,6 @@
 #else
 #define HAVE_ADDRESS_SANITIZER 0
 #endif
-
-/* A deadline that is never reached, unless what is tested is broken. */
-static inline int64_t
-soon (void)
-{
-  return dill_now () + 1000 * TEST_LIMIT_SECONDS * 2 / 3;
-}
 
 /* Two handles that are each other's peers. */
 static inline void

@@ -8,14 +8,10 @@
 #include "engine/engine.h"
 #include "engine/thread.h"
 #include "engine/wait.h"
-#include "test-utils.h"
+#include "coroutine-utils.h"
 
-#include <dillipc/dillipc.h>
 #include <dillipc/dill-glib.h>
 #include <unistd.h>
-
-/* A deadline that is never reached unless something is wrong. */
-#define SOON (dill_now () + 10000)
 
 static struct dill_engine *
 current_engine (void)
@@ -255,7 +251,7 @@ test_owned_by_another (void)
   GThread *thread = g_thread_new ("owner", own_context, &owner);
 
   wait_for_step (&owner, 1);
-  test_expect_critical ("*another one is running*", test_assert_errno (dill_msleep (SOON), ENOTSUP));
+  test_expect_critical ("*another one is running*", test_assert_errno (dill_msleep (soon ()), ENOTSUP));
   test_expect_critical ("*another one is running*", test_assert_errno (dill_yield (), ENOTSUP));
   set_step (&owner, 2);
   wait_for_step (&owner, 3);
@@ -294,7 +290,7 @@ test_iterated_by_another (void)
   g_thread_join (g_thread_new ("iterator", iterate, context));
   g_assert_null (ran_in);
   g_main_context_push_thread_default (context);
-  g_assert_no_errno (dill_bundle_wait (h, SOON));
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_main_context_pop_thread_default (context);
   g_assert_true (ran_in == g_thread_self ());
   g_assert_no_errno (dill_hclose (h));

@@ -4,15 +4,11 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "test-utils.h"
+#include "coroutine-utils.h"
 
-#include <dillipc/dillipc.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
-
-/* A deadline that is never reached unless something is wrong. */
-#define SOON (dill_now () + 10000)
 
 /* --- Prepare functions of others --- */
 
@@ -167,7 +163,7 @@ be_idle (gpointer data)
   g_assert_no_errno (dill_bundle_spawn (b, receive_one, GINT_TO_POINTER (pair[1])));
   g_assert_no_errno (dill_bundle_spawn (b, wait_for_input, GINT_TO_POINTER (idler->idle[0])));
   g_assert_no_errno (dill_bundle_spawn (b, sleep_for_long, NULL));
-  g_assert_no_errno (dill_bsend (pair[0], "x", 1, SOON));
+  g_assert_no_errno (dill_bsend (pair[0], "x", 1, soon ()));
   g_assert_no_errno (dill_msleep (dill_now () + 10));
 
   source = g_timeout_source_new (20);

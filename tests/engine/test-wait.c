@@ -1,201 +1,12 @@
-/* test-wait.c: what every wait has in common: deadlines, outcomes, cancellation, and the object that goes away.
+/* test-wait.c: what every wait has in common: outcomes, the order of waking, cancellation, and the object that goes away.
  *
- * The first outcome counts, and one that was delivered wins over a later cancellation.  Deadlines hold however near or
- * far they are, and however many there are.
+ * The first outcome counts, and one that was delivered wins over a later cancellation.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "engine/wait.h"
+#include "coroutine-utils.h"
 #include "engine/thread.h"
-#include "test-utils.h"
-
-#include <dillipc/dillipc.h>
-#include <unistd.h>
-
-/* A deadline that is never reached unless something is wrong. */
-#define SOON (dill_now () + 10000)
-
-static gboolean
-count_calls (gpointer data)
-{
-  (*(guint *) data)++;
-  return G_SOURCE_CONTINUE;
-}
-
-/* A source that always is ready, of which DATA counts the turns. */
-static GSource *
-add_busy_source (GMainContext *context, guint *n_calls)
-{
-  GSource *source = g_idle_source_new ();
-
-  g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_callback (source, count_calls, n_calls, NULL);
-  g_source_attach (source, context);
-  return source;
-}
-
-static void
-remove_source (GSource *source)
-{
-  g_source_destroy (source);
-  g_source_unref (source);
-}
-
-/* --- Deadlines --- */
-
-/* Neither 0 nor the past waits, nor lets anybody else run. */
-static void
-test_no_wait (void)
-{
-  const gint64 deadlines[] = { 0, 1, dill_now (), dill_now () - 1 };
-  guint n_calls = 0;
-  GSource *source = add_busy_source (NULL, &n_calls);
-  struct dill_wait wait;
-  int fds[2];
-
-  g_assert_no_errno (pipe (fds));
-  for (guint i = 0; i < G_N_ELEMENTS (deadlines); i++)
-    {
-      g_assert_no_errno (dill_msleep (deadlines[i]));
-      test_assert_errno (dill_fdin (fds[0], deadlines[i]), ETIMEDOUT);
-      test_assert_errno (dill_wait_begin (&wait, "test", deadlines[i]), ETIMEDOUT);
-    }
-  g_assert_cmpuint (n_calls, ==, 0);
-
-  remove_source (source);
-  close (fds[0]);
-  close (fds[1]);
-}
-
-/* Never early: not by the rounding of poll (2) either. */
-static void
-test_never_early (void)
-{
-  for (guint i = 0; i < 20; i++)
-    {
-      gint64 deadline = dill_now () + 1 + i % 4;
-
-      g_assert_no_errno (dill_msleep (deadline));
-      g_assert_cmpint (dill_now (), >=, deadline);
-    }
-}
-
-typedef struct
-{
-  gint64 deadline;
-  gint64 woken_at;
-  guint number;
-  int result;
-  int error;
-  GArray *order;
-} Sleeper;
-
-static void
-sleep_once (void *data)
-{
-  Sleeper *sleeper = data;
-
-  sleeper->result = dill_msleep (sleeper->deadline);
-  sleeper->error = errno;
-  sleeper->woken_at = dill_now ();
-  if (sleeper->order != NULL)
-    g_array_append_val (sleeper->order, sleeper->number);
-}
-
-/* What the context would tell poll (2), once there is nothing to do. */
-static int
-poll_timeout (void)
-{
-  GMainContext *context = g_main_context_default ();
-  GPollFD fds[16];
-  int timeout, priority;
-
-  while (g_main_context_iteration (context, FALSE))
-    continue;
-  g_assert_true (g_main_context_acquire (context));
-  g_main_context_prepare (context, &priority);
-  g_main_context_query (context, priority, &timeout, fds, G_N_ELEMENTS (fds));
-  g_main_context_release (context);
-  return timeout;
-}
-
-/* More milliseconds than poll (2) can be told of. */
-static void
-test_far_away (void)
-{
-  const gint64 days = 24 * 3600 * (gint64) 1000;
-  const gint64 deadlines[] = { dill_now () + 30 * days, dill_now () + 10000 * days, G_MAXINT64 };
-
-  for (guint i = 0; i < G_N_ELEMENTS (deadlines); i++)
-    {
-      Sleeper sleeper = { .deadline = deadlines[i], .result = 1 };
-      int h = test_assert_ok (dill_spawn (sleep_once, &sleeper));
-
-      g_assert_cmpint (poll_timeout (), ==, G_MAXINT);
-      g_assert_no_errno (dill_msleep (dill_now () + 2));
-      g_assert_cmpint (sleeper.result, ==, 1);
-      g_assert_no_errno (dill_hclose (h));
-      g_assert_cmpint (sleeper.result, ==, -1);
-      g_assert_cmpint (sleeper.error, ==, ECANCELED);
-    }
-}
-
-/* A negative one never comes, so that the context need not wake up for it. */
-static void
-test_negative (void)
-{
-  const gint64 deadlines[] = { -1, -2, G_MININT64 };
-
-  for (guint i = 0; i < G_N_ELEMENTS (deadlines); i++)
-    {
-      Sleeper sleeper = { .deadline = deadlines[i], .result = 1 };
-      int h = test_assert_ok (dill_spawn (sleep_once, &sleeper));
-
-      g_assert_cmpint (poll_timeout (), ==, -1);
-      g_assert_no_errno (dill_msleep (dill_now () + 2));
-      g_assert_cmpint (sleeper.result, ==, 1);
-      g_assert_no_errno (dill_hclose (h));
-      g_assert_cmpint (sleeper.error, ==, ECANCELED);
-    }
-}
-
-/* Ten thousand wake up by their deadlines, those with the same one in the order in which they began to wait. */
-static void
-test_many (void)
-{
-  const guint n_sleepers = 10000;
-  g_autofree Sleeper *sleepers = g_new0 (Sleeper, n_sleepers);
-  g_autoptr (GArray) order = g_array_new (FALSE, FALSE, sizeof (guint));
-  int b = test_assert_ok (dill_bundle ());
-  gint64 start = dill_now () + 50;
-  guint n_late;
-
-  for (guint i = 0; i < n_sleepers; i++)
-    {
-      sleepers[i] = (Sleeper) { .number = i, .order = order, .deadline = start + g_test_rand_int_range (0, 40) };
-      g_assert_no_errno (dill_bundle_spawn (b, sleep_once, &sleepers[i]));
-    }
-  n_late = order->len; /* their deadlines had passed before they began: they did not wait */
-  g_assert_no_errno (dill_bundle_wait (b, SOON));
-  g_assert_no_errno (dill_hclose (b));
-
-  g_assert_cmpuint (order->len, ==, n_sleepers);
-  for (guint i = 0; i < n_sleepers; i++)
-    {
-      Sleeper *sleeper = &sleepers[g_array_index (order, guint, i)];
-
-      g_assert_cmpint (sleeper->result, ==, 0);
-      g_assert_cmpint (sleeper->woken_at, >=, sleeper->deadline);
-      if (i > n_late)
-        {
-          Sleeper *before = &sleepers[g_array_index (order, guint, i - 1)];
-
-          g_assert_cmpint (before->deadline, <=, sleeper->deadline);
-          if (before->deadline == sleeper->deadline)
-            g_assert_cmpuint (before->number, <, sleeper->number);
-        }
-    }
-}
 
 /* --- Outcomes --- */
 
@@ -241,13 +52,13 @@ static void
 test_first_outcome (void)
 {
   Object object;
-  int h = object_init (&object, SOON);
+  int h = object_init (&object, soon ());
 
   dill_wait_wake (object.wait, DILL_READY);
   dill_wait_wake (object.wait, DILL_TIMED_OUT);
   dill_wait_wake (object.wait, DILL_CANCELED);
   g_assert_false (object.ended);
-  g_assert_no_errno (dill_bundle_wait (h, SOON));
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_assert_cmpint (object.outcome, ==, DILL_READY);
   g_assert_true (object.left_queue);
   g_assert_true (dill_list_is_empty (&object.queue));
@@ -260,7 +71,7 @@ test_time_out (void)
   Object object;
   int h = object_init (&object, dill_now () + 2);
 
-  g_assert_no_errno (dill_bundle_wait (h, SOON));
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_assert_cmpint (object.outcome, ==, DILL_TIMED_OUT);
   g_assert_true (dill_list_is_empty (&object.queue));
   g_assert_no_errno (dill_hclose (h));
@@ -276,7 +87,7 @@ test_close_after_wake (void)
   dill_wait_wake (object.wait, DILL_READY);
   dill_wait_close_all (&object.queue);
   g_assert_true (dill_list_is_empty (&object.queue));
-  g_assert_no_errno (dill_bundle_wait (h, SOON));
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_assert_cmpint (object.outcome, ==, DILL_CLOSED);
   g_assert_no_errno (dill_hclose (h));
 }
@@ -299,7 +110,7 @@ static void
 test_delivered_wins_over_cancellation (void)
 {
   Object object;
-  int h = object_init (&object, SOON);
+  int h = object_init (&object, soon ());
 
   dill_wait_wake (object.wait, DILL_READY);
   g_assert_no_errno (dill_hclose (h));
@@ -312,7 +123,7 @@ static void
 test_cancellation (void)
 {
   Object object;
-  int h = object_init (&object, SOON);
+  int h = object_init (&object, soon ());
 
   g_assert_no_errno (dill_hclose (h));
   g_assert_true (object.ended);
@@ -340,7 +151,7 @@ test_retry (void)
   struct dill_wait wait;
   gint64 start = dill_now ();
 
-  g_assert_no_errno (dill_wait_begin (&wait, "test", SOON));
+  g_assert_no_errno (dill_wait_begin (&wait, "test", soon ()));
   dill_wait_retry_in (&wait, 3);
   g_assert_cmpint (dill_wait_block (&wait), ==, DILL_READY);
   g_assert_cmpint (dill_now (), >=, start + 3);
@@ -394,7 +205,7 @@ test_first_in_first_out (void)
   for (guint i = 0; i < G_N_ELEMENTS (writers); i++)
     g_assert_no_errno (dill_bundle_spawn (b, write_twice, &writers[i]));
   g_assert_cmpstr (log->str, ==, "abc");
-  g_assert_no_errno (dill_bundle_wait (b, SOON));
+  g_assert_no_errno (dill_bundle_wait (b, soon ()));
   g_assert_cmpstr (log->str, ==, "abcabcabc");
   g_assert_no_errno (dill_hclose (b));
 }
@@ -418,7 +229,7 @@ test_order_of_waking (void)
   dill_wait_wake (objects[1].wait, DILL_READY);
 
   for (guint i = 0; i < 3; i++)
-    g_assert_no_errno (dill_bundle_wait (handles[i], SOON));
+    g_assert_no_errno (dill_bundle_wait (handles[i], soon ()));
   g_assert_cmpstr (log->str, ==, "cab");
   for (guint i = 0; i < 3; i++)
     g_assert_no_errno (dill_hclose (handles[i]));
@@ -481,11 +292,6 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/wait/no-wait", test_no_wait);
-  g_test_add_func ("/wait/never-early", test_never_early);
-  g_test_add_func ("/wait/far-away", test_far_away);
-  g_test_add_func ("/wait/negative", test_negative);
-  g_test_add_func ("/wait/many", test_many);
   g_test_add_func ("/wait/first-outcome", test_first_outcome);
   g_test_add_func ("/wait/time-out", test_time_out);
   g_test_add_func ("/wait/close-after-wake", test_close_after_wake);

@@ -4,12 +4,7 @@
  */
 #pragma once
 
-#include "test-utils.h"
-
-#include <dillipc/dillipc.h>
-
-/* A deadline that is never reached unless something is wrong. */
-#define SOON (dill_now () + 10000)
+#include "coroutine-utils.h"
 
 /* One coroutine that sends or receives one number, and what becomes of that. */
 typedef struct
@@ -44,7 +39,7 @@ party_act (void *data)
 static inline void
 party_start (Party *party, int b, int op, int ch, int value)
 {
-  *party = (Party) { .ch = ch, .op = op, .value = value, .len = sizeof value, .deadline = SOON };
+  *party = (Party) { .ch = ch, .op = op, .value = value, .len = sizeof value, .deadline = soon () };
   g_assert_no_errno (dill_bundle_spawn (b, party_act, party));
 }
 
@@ -91,7 +86,7 @@ close_end (Fixture *fixture, guint i)
 static inline void
 finish (Fixture *fixture)
 {
-  g_assert_no_errno (dill_bundle_wait (fixture->b, SOON));
+  g_assert_no_errno (dill_bundle_wait (fixture->b, soon ()));
 }
 
 /* Ends those who still wait, whose records are about to vanish. */

@@ -227,7 +227,7 @@ test_memory_is_gone (void)
       for (guint i = 16 + offset + sizeof (struct dill_chstorage); i < sizeof (struct dill_chstorage) + 32; i++)
         g_assert_cmpint (memory[i], ==, 0x5a);
       g_free (memory);
-      g_assert_no_errno (dill_bundle_wait (b, SOON));
+      g_assert_no_errno (dill_bundle_wait (b, soon ()));
       assert_party (&parties[0], 0, 0);
       assert_party (&parties[1], 0, 0);
       g_assert_cmpint (parties[1].value, ==, 7);

@@ -1,103 +1,11 @@
 /* test-choose.c: exactly one of several things is done, the first that can be.
  *
- * The order of the array decides between clauses that are ready, the order of coming between those who wait.  Whatever
- * ends the wait takes all of its clauses away, the end of the stack that they are on included.
+ * The order of the array decides between clauses that are ready, the order of coming between those who wait.  A faulty
+ * clause is answered by its index.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "test-utils.h"
-
-#include <dillipc/dillipc.h>
-#include <string.h>
-
-/* A deadline that is never reached unless something is wrong. */
-#define SOON (dill_now () + 10000)
-#define N_CHANNELS 20
-
-/* Some channels, a bundle for those who use them, and clauses that receive from all of them. */
-typedef struct
-{
-  int near[N_CHANNELS];
-  int far[N_CHANNELS];
-  int b;
-  int values[N_CHANNELS];
-  struct dill_chclause clauses[N_CHANNELS];
-} Fixture;
-
-static void
-set_up (Fixture *fixture, gconstpointer data)
-{
-  (void) data;
-  fixture->b = test_assert_ok (dill_bundle ());
-  for (guint i = 0; i < N_CHANNELS; i++)
-    {
-      int ends[2];
-
-      g_assert_no_errno (dill_chmake (ends));
-      fixture->near[i] = ends[0];
-      fixture->far[i] = ends[1];
-      fixture->clauses[i] = (struct dill_chclause){ DILL_CHRECV, ends[0], &fixture->values[i], sizeof (int) };
-    }
-}
-
-static void
-tear_down (Fixture *fixture, gconstpointer data)
-{
-  (void) data;
-  g_assert_no_errno (dill_hclose (fixture->b));
-  for (guint i = 0; i < N_CHANNELS; i++)
-    {
-      if (fixture->near[i] >= 0)
-        g_assert_no_errno (dill_hclose (fixture->near[i]));
-      g_assert_no_errno (dill_hclose (fixture->far[i]));
-    }
-}
-
-/* One coroutine that chooses, and what becomes of that. */
-typedef struct
-{
-  struct dill_chclause *clauses;
-  int n_clauses;
-  gint64 deadline;
-  int result; /* -2: it still waits */
-  int error;
-} Chooser;
-
-static void
-choose (void *data)
-{
-  Chooser *chooser = data;
-
-  chooser->result = -2;
-  errno = 0;
-  chooser->result = dill_choose (chooser->clauses, chooser->n_clauses, chooser->deadline);
-  chooser->error = errno;
-}
-
-static void
-chooser_start (Chooser *chooser, int b, struct dill_chclause *clauses, int n_clauses)
-{
-  *chooser = (Chooser) { clauses, n_clauses, SOON, 0, 0 };
-  g_assert_no_errno (dill_bundle_spawn (b, choose, chooser));
-  g_assert_cmpint (chooser->result, ==, -2);
-}
-
-static void
-assert_chooser (const Chooser *chooser, int result, int error)
-{
-  g_assert_cmpint (chooser->result, ==, result);
-  g_assert_cmpstr (test_errno_name (chooser->error), ==, test_errno_name (error));
-}
-
-#define assert_choice(result, error, ...)                                                                              \
-  G_STMT_START                                                                                                         \
-  {                                                                                                                    \
-    int choice_ = (errno = -1, dill_choose (__VA_ARGS__));                                                             \
-    int error_ = errno;                                                                                                \
-    g_assert_cmpint (choice_, ==, result);                                                                             \
-    g_assert_cmpint (error_, ==, error);                                                                               \
-  }                                                                                                                    \
-  G_STMT_END
+#include "choose-utils.h"
 
 static dill_coroutine void
 send (int ch, int value)
@@ -111,12 +19,6 @@ start_sender (Fixture *fixture, guint i, int value)
   g_assert_no_errno (dill_bundle_go (fixture->b, send (fixture->far[i], value)));
 }
 
-static void
-finish (Fixture *fixture)
-{
-  g_assert_no_errno (dill_bundle_wait (fixture->b, SOON));
-}
-
 /* --- Which one --- */
 
 static void
@@ -128,7 +30,7 @@ test_first_in_array (Fixture *fixture, gconstpointer data)
   start_sender (fixture, 15, 150);
   assert_choice (3, 0, fixture->clauses, N_CHANNELS, -1);
   assert_choice (7, 0, fixture->clauses, N_CHANNELS, 0);
-  assert_choice (15, 0, fixture->clauses, N_CHANNELS, SOON);
+  assert_choice (15, 0, fixture->clauses, N_CHANNELS, soon ());
   assert_choice (-1, ETIMEDOUT, fixture->clauses, N_CHANNELS, 0);
   g_assert_cmpint (fixture->values[3], ==, 30);
   g_assert_cmpint (fixture->values[7], ==, 70);
@@ -226,7 +128,7 @@ test_never_meets_itself (Fixture *fixture, gconstpointer data)
   assert_choice (-1, ETIMEDOUT, clauses[0], 2, dill_now () + 2);
 
   chooser_start (&choosers[0], fixture->b, clauses[0], 2);
-  choosers[1] = (Chooser) { clauses[1], 2, SOON, 0, 0 };
+  choosers[1] = (Chooser) { clauses[1], 2, soon (), 0, 0 };
   g_assert_no_errno (dill_bundle_spawn (fixture->b, choose, &choosers[1]));
   finish (fixture);
   assert_chooser (&choosers[1], 0, 0);
@@ -254,6 +156,28 @@ test_no_wait (Fixture *fixture, gconstpointer data)
   assert_choice (-1, ETIMEDOUT, NULL, 0, 0);
   assert_choice (-1, ETIMEDOUT, NULL, 0, dill_now () + 3);
   g_assert_cmpint (woken.result, ==, 0);
+}
+
+static void
+test_thousands_of_clauses (Fixture *fixture, gconstpointer data)
+{
+  enum { N = 5000 };
+  g_autofree struct dill_chclause *clauses = g_new (struct dill_chclause, N);
+  Chooser choosers[3];
+  int value = 5;
+
+  (void) data;
+  for (guint i = 0; i < N; i++)
+    clauses[i] = fixture->clauses[i == N - 1 ? 1 : 0];
+  for (guint i = 0; i < G_N_ELEMENTS (choosers); i++)
+    chooser_start (&choosers[i], fixture->b, clauses, N);
+  g_assert_no_errno (dill_chsend (fixture->far[1], &value, sizeof value, 0));
+  g_assert_no_errno (dill_chsend (fixture->far[0], &value, sizeof value, 0));
+  g_assert_no_errno (dill_chdone (fixture->far[1]));
+  finish (fixture);
+  assert_chooser (&choosers[0], N - 1, 0);
+  assert_chooser (&choosers[1], 0, 0);
+  assert_chooser (&choosers[2], N - 1, EPIPE);
 }
 
 /* --- Faults --- */
@@ -309,199 +233,6 @@ test_size_mismatch (Fixture *fixture, gconstpointer data)
   assert_choice (9, EMSGSIZE, fixture->clauses, N_CHANNELS, -1);
 }
 
-/* --- Ends of the wait --- */
-
-static void
-test_close (Fixture *fixture, gconstpointer data)
-{
-  Chooser choosers[2];
-  int value = 1;
-
-  (void) data;
-  chooser_start (&choosers[0], fixture->b, fixture->clauses, 5);
-  chooser_start (&choosers[1], fixture->b, fixture->clauses, N_CHANNELS);
-  g_assert_no_errno (dill_hclose (fixture->near[4]));
-  fixture->near[4] = -1;
-  test_assert_errno (dill_chsend (fixture->far[1], &value, sizeof value, 0), ETIMEDOUT);
-  finish (fixture);
-  assert_chooser (&choosers[0], 4, ECANCELED);
-  assert_chooser (&choosers[1], 4, ECANCELED);
-  assert_choice (0, EBADF, &fixture->clauses[4], 1, -1);
-
-  chooser_start (&choosers[0], fixture->b, fixture->clauses, 4);
-  g_assert_no_errno (dill_hclose (fixture->far[2]));
-  g_assert_no_errno (dill_hclose (fixture->near[2]));
-  g_assert_no_errno (dill_chdone (fixture->far[1])); /* too late to matter */
-  finish (fixture);
-  assert_chooser (&choosers[0], 2, EPIPE);
-  assert_choice (1, EPIPE, fixture->clauses, 4, -1);
-  fixture->near[2] = -1;
-  fixture->far[2] = test_assert_ok (dill_bundle ());
-}
-
-static void
-test_time_out_and_cancellation (Fixture *fixture, gconstpointer data)
-{
-  Chooser chooser;
-  int value = 1;
-
-  (void) data;
-  assert_choice (-1, ETIMEDOUT, fixture->clauses, N_CHANNELS, dill_now () + 2);
-  chooser_start (&chooser, fixture->b, fixture->clauses, N_CHANNELS);
-  g_assert_no_errno (dill_hclose (fixture->b));
-  assert_chooser (&chooser, -1, ECANCELED);
-  for (guint i = 0; i < N_CHANNELS; i++)
-    test_assert_errno (dill_chsend (fixture->far[i], &value, sizeof value, 0), ETIMEDOUT);
-
-  fixture->b = test_assert_ok (dill_bundle ());
-  chooser_start (&chooser, fixture->b, fixture->clauses, N_CHANNELS);
-  g_assert_no_errno (dill_chsend (fixture->far[19], &value, sizeof value, 0));
-  g_assert_no_errno (dill_hclose (fixture->b));
-  assert_chooser (&chooser, 19, 0); /* it had been delivered */
-  fixture->b = test_assert_ok (dill_bundle ());
-}
-
-static void
-test_thousands_of_clauses (Fixture *fixture, gconstpointer data)
-{
-  enum { N = 5000 };
-  g_autofree struct dill_chclause *clauses = g_new (struct dill_chclause, N);
-  Chooser choosers[3];
-  int value = 5;
-
-  (void) data;
-  for (guint i = 0; i < N; i++)
-    clauses[i] = fixture->clauses[i == N - 1 ? 1 : 0];
-  for (guint i = 0; i < G_N_ELEMENTS (choosers); i++)
-    chooser_start (&choosers[i], fixture->b, clauses, N);
-  g_assert_no_errno (dill_chsend (fixture->far[1], &value, sizeof value, 0));
-  g_assert_no_errno (dill_chsend (fixture->far[0], &value, sizeof value, 0));
-  g_assert_no_errno (dill_chdone (fixture->far[1]));
-  finish (fixture);
-  assert_chooser (&choosers[0], N - 1, 0);
-  assert_chooser (&choosers[1], 0, 0);
-  assert_chooser (&choosers[2], N - 1, EPIPE);
-}
-
-/* --- Coroutines that never run again --- */
-
-/* Writes over a stack that was given back. */
-static void
-use_stack (void *data)
-{
-  volatile char bytes[16384];
-
-  (void) data;
-  memset ((char *) bytes, 0x77, sizeof bytes);
-}
-
-static void
-use_old_stacks (void)
-{
-  for (guint i = 0; i < 8; i++)
-    g_assert_no_errno (dill_hclose (test_assert_ok (dill_spawn (use_stack, NULL))));
-}
-
-/* Their context ends while they wait, some with few clauses, some with many, and one has been woken already; the
- * channels go on, and serve those who came before and after. */
-static void
-test_context_ends (Fixture *fixture, gconstpointer data)
-{
-  GMainContext *context = g_main_context_new ();
-  Chooser before, after, lost[4];
-  int handles[4], value = 1;
-
-  (void) data;
-  chooser_start (&before, fixture->b, fixture->clauses, 1);
-  g_main_context_push_thread_default (context);
-  for (int i = 0; i < 4; i++)
-    {
-      lost[i] = (Chooser) { fixture->clauses + 1, i < 2 ? 1 + i : N_CHANNELS - 1, i & 1 ? SOON : -1, 0, 0 };
-      handles[i] = test_assert_ok (dill_spawn (choose, &lost[i]));
-      g_assert_cmpint (lost[i].result, ==, -2);
-    }
-  g_main_context_pop_thread_default (context);
-  chooser_start (&after, fixture->b, fixture->clauses + 1, 2);
-  g_assert_no_errno (dill_chsend (fixture->far[1], &value, sizeof value, 0));
-
-  test_expect_log (G_LOG_LEVEL_WARNING, "a GMainContext has ended with*", g_main_context_unref (context));
-  use_old_stacks ();
-  for (guint i = 3; i < N_CHANNELS; i++)
-    test_assert_errno (dill_chsend (fixture->far[i], &value, sizeof value, 0), ETIMEDOUT);
-  g_assert_no_errno (dill_chsend (fixture->far[0], &value, sizeof value, 0));
-  g_assert_no_errno (dill_chsend (fixture->far[2], &value, sizeof value, 0));
-  finish (fixture);
-  assert_chooser (&before, 0, 0);
-  assert_chooser (&after, 1, 0);
-  for (guint i = 0; i < 4; i++)
-    {
-      g_assert_cmpint (lost[i].result, ==, -2);
-      test_assert_errno (dill_hclose (handles[i]), EBADF);
-    }
-}
-
-/* The same in memory of the caller's, for a member of a bundle that stays. */
-static void
-test_context_ends_own_stack (Fixture *fixture, gconstpointer data)
-{
-  GMainContext *context = g_main_context_new ();
-  size_t len = 64 * 1024;
-  void *stack = g_malloc (len);
-  int value = 1;
-
-  (void) data;
-  g_main_context_push_thread_default (context);
-  g_assert_no_errno (dill_bundle_go_mem (fixture->b, dill_choose (fixture->clauses, 3, -1), stack, len));
-  g_main_context_pop_thread_default (context);
-  test_expect_log (G_LOG_LEVEL_WARNING, "a GMainContext has ended with*", g_main_context_unref (context));
-  memset (stack, 0x77, len);
-  g_free (stack);
-  test_assert_errno (dill_chsend (fixture->far[2], &value, sizeof value, 0), ETIMEDOUT);
-  g_assert_no_errno (dill_hclose (fixture->far[1]));
-  fixture->far[1] = test_assert_ok (dill_bundle ());
-}
-
-static gpointer
-leave_choosers (gpointer data)
-{
-  static struct dill_chclause clauses[N_CHANNELS];
-  static Chooser choosers[2];
-
-  (void) data;
-  for (guint i = 0; i < N_CHANNELS; i++)
-    {
-      int ends[2];
-
-      g_assert_no_errno (dill_chmake (ends));
-      clauses[i] = (struct dill_chclause){ i & 1 ? DILL_CHSEND : DILL_CHRECV, ends[0], NULL, 0 };
-    }
-  choosers[0] = (Chooser) { clauses, N_CHANNELS, SOON, 0, 0 };
-  choosers[1] = (Chooser) { clauses, 3, -1, 0, 0 };
-  test_assert_ok (dill_spawn (choose, &choosers[0]));
-  test_assert_ok (dill_spawn (choose, &choosers[1]));
-  return choosers;
-}
-
-/* With a context of the library's own, and with one that ends first. */
-static void
-test_thread_ends (void)
-{
-  Chooser *choosers;
-
-  test_expect_log (G_LOG_LEVEL_WARNING, "a thread has ended with*",
-                   choosers = test_thread_join (g_thread_new ("test", leave_choosers, NULL)));
-  g_assert_cmpint (choosers[0].result, ==, -2);
-  g_assert_cmpint (choosers[1].result, ==, -2);
-
-  /* Its context ends before it, with the coroutines; what is left for the end of the thread is the channels. */
-  g_test_expect_message ("dillipc", G_LOG_LEVEL_WARNING, "a GMainContext has ended with*");
-  test_expect_log (G_LOG_LEVEL_WARNING, "a thread has ended with*", choosers = test_in_thread (leave_choosers, NULL));
-  g_assert_cmpint (choosers[0].result, ==, -2);
-  g_assert_cmpint (choosers[1].result, ==, -2);
-}
-
-#define add(name, func) g_test_add (name, Fixture, NULL, set_up, func, tear_down)
-
 int
 main (int argc, char **argv)
 {
@@ -512,13 +243,8 @@ main (int argc, char **argv)
   add ("/choose/same-channel-twice", test_same_channel_twice);
   add ("/choose/never-meets-itself", test_never_meets_itself);
   add ("/choose/no-wait", test_no_wait);
+  add ("/choose/thousands-of-clauses", test_thousands_of_clauses);
   add ("/choose/faulty-clause", test_faulty_clause);
   add ("/choose/size-mismatch", test_size_mismatch);
-  add ("/choose/close", test_close);
-  add ("/choose/time-out-and-cancellation", test_time_out_and_cancellation);
-  add ("/choose/thousands-of-clauses", test_thousands_of_clauses);
-  add ("/choose/context-ends", test_context_ends);
-  add ("/choose/context-ends-own-stack", test_context_ends_own_stack);
-  g_test_add_func ("/choose/thread-ends", test_thread_ends);
   return g_test_run ();
 }

@@ -8,13 +8,11 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "test-utils.h"
-#include <dillipc/dillipc.h>
+#include "coroutine-utils.h"
+
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define SOON (dill_now () + 5000)
 
 typedef struct
 {
@@ -28,7 +26,7 @@ read_byte (void *data)
   Reader *reader = data;
   char byte;
 
-  reader->result = dill_brecv (reader->s, &byte, 1, SOON);
+  reader->result = dill_brecv (reader->s, &byte, 1, soon ());
 }
 
 static int
@@ -55,8 +53,8 @@ test_child_drops_context (void)
 
   g_assert_cmpint (test_in_child (drop_context, context), ==, 0);
 
-  g_assert_no_errno (dill_bsend (s[1], "x", 1, SOON));
-  g_assert_no_errno (dill_bundle_wait (h, SOON));
+  g_assert_no_errno (dill_bsend (s[1], "x", 1, soon ()));
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_assert_cmpint (reader.result, ==, 0);
   g_assert_no_errno (dill_hclose (h));
   g_assert_no_errno (dill_hclose (s[0]));
@@ -77,7 +75,7 @@ exchange_afresh (gpointer data G_GNUC_UNUSED)
 
   reader.s = s[0];
   h = dill_spawn (read_byte, &reader);
-  if (h < 0 || reader.result != 1 || dill_bsend (s[1], "x", 1, SOON) < 0 || dill_bundle_wait (h, SOON) < 0)
+  if (h < 0 || reader.result != 1 || dill_bsend (s[1], "x", 1, soon ()) < 0 || dill_bundle_wait (h, soon ()) < 0)
     return 2;
 
   return reader.result;
@@ -96,15 +94,9 @@ test_fork_in_coroutine (void)
   int result = -1;
   int h = test_assert_ok (dill_spawn (fork_here, &result));
 
-  g_assert_no_errno (dill_bundle_wait (h, SOON));
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_assert_cmpint (result, ==, 0);
   g_assert_no_errno (dill_hclose (h));
-}
-
-static void
-sleep_for_ever (void *data G_GNUC_UNUSED)
-{
-  dill_msleep (-1);
 }
 
 /* Its bundle, and the connection, stand on its stack. */
@@ -171,7 +163,7 @@ test_number_of_closed_descriptor (void)
   g_assert_no_errno (dill_msleep (dill_now () + 2));
   g_assert_no_errno (dill_fdclean (number));
   g_assert_cmpint (send (fds[1], "x", 1, 0), ==, 1);
-  g_assert_no_errno (dill_bundle_wait (h, SOON));
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_assert_cmpint (reader.result, ==, 0);
 
   g_assert_no_errno (dill_hclose (h));

@@ -6,35 +6,15 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "test-utils.h"
+#include "coroutine-utils.h"
 
-#include <dillipc/dillipc.h>
 #include <fcntl.h>
 #include <unistd.h>
-
-/* A deadline that is never reached unless something is wrong. */
-#define SOON (dill_now () + 10000)
-
-static void
-sleep_for_ever (void *data G_GNUC_UNUSED)
-{
-  dill_msleep (-1);
-}
-
-static void
-sleep_and_count (void *data)
-{
-  for (guint i = 0; i < 3; i++)
-    {
-      g_assert_no_errno (dill_msleep (dill_now () + 1));
-      (*(guint *) data)++;
-    }
-}
 
 /* What a parent may have, all of it in use: each has been waited for. */
 typedef struct
 {
-  char *path;
+  TestDir dir;
   int listener;
   int pair[2];
   int coroutine;
@@ -42,12 +22,11 @@ typedef struct
 } Inheritance;
 
 static void
-inheritance_init (Inheritance *all, TestDir *test)
+inheritance_open (Inheritance *all)
 {
   char byte;
 
-  all->path = test->path;
-  all->listener = test_assert_ok (dill_ipc_listen (test->path, 10));
+  all->listener = test_assert_ok (dill_ipc_listen (all->dir.path, 10));
   g_assert_no_errno (dill_ipc_pair (all->pair));
   all->coroutine = test_assert_ok (dill_spawn (sleep_for_ever, NULL));
   all->bundle = test_assert_ok (dill_bundle ());
@@ -66,15 +45,15 @@ inheritance_check (Inheritance *all)
   char byte = 'x';
   int client, server;
 
-  g_assert_true (g_file_test (all->path, G_FILE_TEST_EXISTS));
+  g_assert_true (g_file_test (all->dir.path, G_FILE_TEST_EXISTS));
   for (guint i = 0; i < 2; i++)
     {
       test_assert_errno (dill_brecv_some (all->pair[i], &byte, 1, dill_now () + 1), ETIMEDOUT);
-      g_assert_no_errno (dill_bsend (all->pair[1 - i], "x", 1, SOON));
-      g_assert_no_errno (dill_brecv (all->pair[i], &byte, 1, SOON));
+      g_assert_no_errno (dill_bsend (all->pair[1 - i], "x", 1, soon ()));
+      g_assert_no_errno (dill_brecv (all->pair[i], &byte, 1, soon ()));
     }
-  client = test_assert_ok (dill_ipc_connect (all->path, SOON));
-  server = test_assert_ok (dill_ipc_accept (all->listener, SOON));
+  client = test_assert_ok (dill_ipc_connect (all->dir.path, soon ()));
+  server = test_assert_ok (dill_ipc_accept (all->listener, soon ()));
   g_assert_no_errno (dill_hclose (client));
   g_assert_no_errno (dill_hclose (server));
   test_assert_errno (dill_bundle_wait (all->bundle, 0), ETIMEDOUT);
@@ -90,6 +69,35 @@ inheritance_close (Inheritance *all)
   g_assert_no_errno (dill_hclose (all->coroutine));
   g_assert_no_errno (dill_hclose (all->bundle));
 }
+
+static void
+set_up (Inheritance *all, gconstpointer data)
+{
+  test_dir_set_up (&all->dir, data);
+  inheritance_open (all);
+}
+
+/* Whatever a child has done, the parent has not noticed. */
+static void
+tear_down (Inheritance *all, gconstpointer data)
+{
+  inheritance_check (all);
+  inheritance_close (all);
+  g_assert_false (g_file_test (all->dir.path, G_FILE_TEST_EXISTS));
+  test_dir_tear_down (&all->dir, data);
+}
+
+/* What DATA is the address of, done by a child. */
+static void
+test_child (Inheritance *all, gconstpointer data)
+{
+  const TestChildFunc *func = data;
+
+  g_assert_cmpint (test_in_child (*func, all), ==, 0);
+}
+
+#define add(name, func, data) g_test_add (name, Inheritance, data, set_up, func, tear_down)
+#define add_child(name, func) add (name, test_child, &(const TestChildFunc){ func })
 
 /* --- Inherited handles --- */
 
@@ -120,17 +128,7 @@ use_inherited (gpointer data)
   return 0;
 }
 
-static void
-test_use (TestDir *test, gconstpointer data G_GNUC_UNUSED)
-{
-  Inheritance all;
-
-  inheritance_init (&all, test);
-  g_assert_cmpint (test_in_child (use_inherited, &all), ==, 0);
-  inheritance_check (&all);
-  inheritance_close (&all);
-}
-
+/* epoll descriptors are shared: what a child takes out of one is gone from the parent's, too. */
 static int
 close_inherited (gpointer data)
 {
@@ -146,19 +144,6 @@ close_inherited (gpointer data)
   return 0;
 }
 
-/* epoll descriptors are shared: what a child takes out of one is gone from the parent's, too. */
-static void
-test_close (TestDir *test, gconstpointer data G_GNUC_UNUSED)
-{
-  Inheritance all;
-
-  inheritance_init (&all, test);
-  g_assert_cmpint (test_in_child (close_inherited, &all), ==, 0);
-  inheritance_check (&all);
-  inheritance_close (&all);
-  g_assert_false (g_file_test (test->path, G_FILE_TEST_EXISTS));
-}
-
 /* The child has given its descriptors back. */
 static int
 count_after_closing (gpointer data)
@@ -170,27 +155,14 @@ count_after_closing (gpointer data)
   return 0;
 }
 
-static void
-test_descriptors_are_closed (TestDir *test, gconstpointer data G_GNUC_UNUSED)
-{
-  Inheritance all;
-
-  inheritance_init (&all, test);
-  g_assert_cmpint (test_in_child (count_after_closing, &all), ==, 0);
-  inheritance_close (&all);
-}
-
 /* The peer of a connection notices its end when parent and child have closed it, not before. */
 static void
-test_peer (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+test_peer (Inheritance *all, gconstpointer data G_GNUC_UNUSED)
 {
-  Inheritance all;
   char byte;
 
-  inheritance_init (&all, test);
-  g_assert_cmpint (test_in_child (close_inherited, &all), ==, 0);
-  test_assert_errno (dill_brecv_some (all.pair[0], &byte, 1, dill_now () + 5), ETIMEDOUT);
-  inheritance_close (&all);
+  g_assert_cmpint (test_in_child (close_inherited, all), ==, 0);
+  test_assert_errno (dill_brecv_some (all->pair[0], &byte, 1, dill_now () + 5), ETIMEDOUT);
 }
 
 /* --- Contexts --- */
@@ -201,44 +173,33 @@ wait_under_inherited (gpointer data G_GNUC_UNUSED)
   int fds[2];
 
   g_assert_no_errno (pipe (fds));
-  test_expect_critical ("*forked child*", test_assert_errno (dill_msleep (SOON), ENOTSUP));
+  test_expect_critical ("*forked child*", test_assert_errno (dill_msleep (soon ()), ENOTSUP));
   test_expect_critical ("*forked child*", test_assert_errno (dill_yield (), ENOTSUP));
-  test_expect_critical ("*forked child*", test_assert_errno (dill_fdin (fds[0], SOON), ENOTSUP));
+  test_expect_critical ("*forked child*", test_assert_errno (dill_fdin (fds[0], soon ()), ENOTSUP));
   test_expect_critical ("*forked child*", test_assert_errno (dill_spawn (sleep_for_ever, NULL), ENOTSUP));
 
   /* What does not wait still works. */
   g_assert_no_errno (dill_msleep (0));
   test_assert_errno (dill_fdin (fds[0], 0), ETIMEDOUT);
-  g_assert_no_errno (dill_fdout (fds[1], SOON));
+  g_assert_no_errno (dill_fdout (fds[1], soon ()));
   return 0;
-}
-
-static void
-test_inherited_context (TestDir *test, gconstpointer data G_GNUC_UNUSED)
-{
-  Inheritance all;
-
-  inheritance_init (&all, test);
-  g_assert_cmpint (test_in_child (wait_under_inherited, &all), ==, 0);
-  inheritance_check (&all);
-  inheritance_close (&all);
 }
 
 static void
 accept_one (void *data)
 {
   int ls = GPOINTER_TO_INT (data);
-  int s = test_assert_ok (dill_ipc_accept (ls, SOON));
+  int s = test_assert_ok (dill_ipc_accept (ls, soon ()));
 
-  g_assert_no_errno (dill_bsend (s, "hello", 5, SOON));
-  g_assert_no_errno (dill_ipc_close (s, SOON));
+  g_assert_no_errno (dill_bsend (s, "hello", 5, soon ()));
+  g_assert_no_errno (dill_ipc_close (s, soon ()));
 }
 
 static int
 start_afresh (gpointer data)
 {
   Inheritance *all = data;
-  g_autofree char *path = g_strconcat (all->path, "-child", NULL);
+  g_autofree char *path = g_strconcat (all->dir.path, "-child", NULL);
   g_autoptr (GMainContext) context = g_main_context_new ();
   guint n_wake_ups = 0;
   char buffer[5];
@@ -248,17 +209,17 @@ start_afresh (gpointer data)
   h = test_assert_ok (dill_spawn (sleep_and_count, &n_wake_ups));
   for (guint i = 0; i < 2; i++)
     g_assert_cmpint (h, !=, all->pair[i]);
-  g_assert_no_errno (dill_bundle_wait (h, SOON));
-  g_assert_cmpuint (n_wake_ups, ==, 3);
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
+  g_assert_cmpuint (n_wake_ups, ==, 5);
   g_assert_no_errno (dill_hclose (h));
 
   ls = test_assert_ok (dill_ipc_listen (path, 10));
   h = test_assert_ok (dill_spawn (accept_one, GINT_TO_POINTER (ls)));
-  s = test_assert_ok (dill_ipc_connect (path, SOON));
-  g_assert_no_errno (dill_brecv (s, buffer, 5, SOON));
+  s = test_assert_ok (dill_ipc_connect (path, soon ()));
+  g_assert_no_errno (dill_brecv (s, buffer, 5, soon ()));
   g_assert_cmpmem (buffer, 5, "hello", 5);
-  g_assert_no_errno (dill_ipc_close (s, SOON));
-  g_assert_no_errno (dill_bundle_wait (h, SOON));
+  g_assert_no_errno (dill_ipc_close (s, soon ()));
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_assert_no_errno (dill_hclose (h));
   g_assert_no_errno (dill_hclose (ls));
   g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
@@ -267,17 +228,6 @@ start_afresh (gpointer data)
   g_assert_cmpint (test_in_child (use_inherited, all), ==, 0);
   g_main_context_pop_thread_default (context);
   return 0;
-}
-
-static void
-test_own_context (TestDir *test, gconstpointer data G_GNUC_UNUSED)
-{
-  Inheritance all;
-
-  inheritance_init (&all, test);
-  g_assert_cmpint (test_in_child (start_afresh, &all), ==, 0);
-  inheritance_check (&all);
-  inheritance_close (&all);
 }
 
 /* One who has never used the library before has inherited nothing of it. */
@@ -297,14 +247,9 @@ fork_in_thread (gpointer data)
 }
 
 static void
-test_from_another_thread (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+test_from_another_thread (Inheritance *all, gconstpointer data G_GNUC_UNUSED)
 {
-  Inheritance all;
-
-  inheritance_init (&all, test);
-  g_thread_join (g_thread_new ("forker", fork_in_thread, &all));
-  inheritance_check (&all);
-  inheritance_close (&all);
+  g_assert_null (g_thread_join (g_thread_new ("forker", fork_in_thread, all)));
 }
 
 /* --- Forking in a coroutine --- */
@@ -321,17 +266,12 @@ fork_in_coroutine (void *data)
 }
 
 static void
-test_in_coroutine (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+test_in_coroutine (Inheritance *all, gconstpointer data G_GNUC_UNUSED)
 {
-  Inheritance all;
-  int h;
+  int h = test_assert_ok (dill_spawn (fork_in_coroutine, all));
 
-  inheritance_init (&all, test);
-  h = test_assert_ok (dill_spawn (fork_in_coroutine, &all));
-  g_assert_no_errno (dill_bundle_wait (h, SOON));
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_assert_no_errno (dill_hclose (h));
-  inheritance_check (&all);
-  inheritance_close (&all);
 }
 
 /* --- Other threads --- */
@@ -393,14 +333,14 @@ static void
 test_close_on_exec (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
   GHashTable *before = g_hash_table_new (NULL, NULL);
-  Inheritance all;
+  Inheritance all = { .dir = *test };
   guint n_new = 0;
 
   for (int fd = 0; fd < 1000; fd++)
     if (fcntl (fd, F_GETFD) >= 0)
       g_hash_table_add (before, GINT_TO_POINTER (fd));
 
-  inheritance_init (&all, test);
+  inheritance_open (&all);
   for (int fd = 0; fd < 1000; fd++)
     {
       int flags = fcntl (fd, F_GETFD);
@@ -420,14 +360,14 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   test_add ("/fork/close-on-exec", test_close_on_exec);
-  test_add ("/fork/use", test_use);
-  test_add ("/fork/close", test_close);
-  test_add ("/fork/descriptors-are-closed", test_descriptors_are_closed);
-  test_add ("/fork/peer", test_peer);
-  test_add ("/fork/inherited-context", test_inherited_context);
-  test_add ("/fork/own-context", test_own_context);
-  test_add ("/fork/from-another-thread", test_from_another_thread);
-  test_add ("/fork/in-coroutine", test_in_coroutine);
+  add_child ("/fork/use", use_inherited);
+  add_child ("/fork/close", close_inherited);
+  add_child ("/fork/descriptors-are-closed", count_after_closing);
+  add ("/fork/peer", test_peer, NULL);
+  add_child ("/fork/inherited-context", wait_under_inherited);
+  add_child ("/fork/own-context", start_afresh);
+  add ("/fork/from-another-thread", test_from_another_thread, NULL);
+  add ("/fork/in-coroutine", test_in_coroutine, NULL);
   g_test_add_func ("/fork/locks", test_locks);
   return g_test_run ();
 }

@@ -5,15 +5,11 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "test-utils.h"
+#include "coroutine-utils.h"
 
-#include <dillipc/dillipc.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-/* A deadline that is never reached unless something is wrong. */
-#define SOON (dill_now () + 10000)
 
 /* Stacks of the caller's that are small, and yet large enough for a sanitizer's frames. */
 #define SMALL_STACK 16384
@@ -42,7 +38,7 @@ test_runs_at_once (void)
   second = test_assert_ok (dill_go (write_letters (log, 'b', '\0')));
   g_string_append_c (log, '2');
   g_assert_cmpstr (log->str, ==, "a1b2");
-  g_assert_no_errno (dill_bundle_wait (first, SOON));
+  g_assert_no_errno (dill_bundle_wait (first, soon ()));
   g_assert_cmpstr (log->str, ==, "a1b2A");
   g_assert_no_errno (dill_hclose (first));
   g_assert_no_errno (dill_hclose (second));
@@ -69,7 +65,7 @@ test_nobody_in_between (void)
   g_assert_no_errno (dill_bundle_go (b, start_children (log, b)));
   g_assert_no_errno (dill_bundle_go (b, write_letters (log, 'x', 'X')));
   g_assert_cmpstr (log->str, ==, "x");
-  g_assert_no_errno (dill_bundle_wait (b, SOON));
+  g_assert_no_errno (dill_bundle_wait (b, soon ()));
   g_assert_cmpstr (log->str, ==, "x(abc)XAC");
   g_assert_no_errno (dill_hclose (b));
 }
@@ -143,7 +139,7 @@ test_arguments (void)
 
   for (int i = 0; i < 3; i++)
     {
-      g_assert_no_errno (dill_bundle_wait (handles[i], SOON));
+      g_assert_no_errno (dill_bundle_wait (handles[i], soon ()));
       g_assert_cmpfloat (sums[i], ==, i + 0.5 + (double) (1L << 40) + 0.25 + 15 + 0.125 + 190);
       g_assert_no_errno (dill_hclose (handles[i]));
     }
@@ -164,7 +160,7 @@ test_spawn (void)
   int h = test_assert_ok (dill_spawn (add_one, &n_calls));
 
   g_assert_cmpuint (n_calls, ==, 0);
-  g_assert_no_errno (dill_bundle_wait (h, SOON));
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_assert_cmpuint (n_calls, ==, 1);
   g_assert_no_errno (dill_hclose (h));
 }
@@ -186,7 +182,7 @@ sleep_until (gint64 deadline, guint *n_ended)
 }
 
 static dill_coroutine void
-sleep_for_ever (guint *n_ended)
+sleep_until_canceled (guint *n_ended)
 {
   test_assert_errno (dill_msleep (-1), ECANCELED);
   (*n_ended)++;
@@ -205,11 +201,11 @@ test_many (void)
   for (guint i = 0; i < n_coroutines; i++)
     {
       test_assert_ok (dill_bundle_go (lucky, wait_for (gate, &n_ended)));
-      test_assert_ok (dill_bundle_go (unlucky, sleep_for_ever (&n_canceled)));
+      test_assert_ok (dill_bundle_go (unlucky, sleep_until_canceled (&n_canceled)));
     }
   g_assert_no_errno (dill_hclose (unlucky));
   g_assert_cmpuint (n_canceled, ==, n_coroutines);
-  g_assert_no_errno (dill_bundle_wait (lucky, SOON));
+  g_assert_no_errno (dill_bundle_wait (lucky, soon ()));
   g_assert_cmpuint (n_ended, ==, n_coroutines + 1);
   g_assert_no_errno (dill_hclose (lucky));
   g_assert_no_errno (dill_hclose (gate));
@@ -240,7 +236,7 @@ test_memory (void)
 
       memset (area, 0xa5, size + 64);
       h = test_assert_ok (dill_go_mem (use_some_stack (&n_ended), area + 16 + offset, size));
-      g_assert_no_errno (dill_bundle_wait (h, SOON));
+      g_assert_no_errno (dill_bundle_wait (h, soon ()));
       g_assert_no_errno (dill_hclose (h));
       g_assert_no_errno (dill_bundle_go_mem (b, use_some_stack (&n_ended), area + 16 + offset, size));
       g_assert_no_errno (dill_hclose (b));
@@ -278,7 +274,7 @@ test_memory_is_freed_at_once (void)
 
       memory = g_malloc (size);
       g_assert_no_errno (dill_bundle_go_mem (b, use_some_stack (&n_ended), memory, size));
-      g_assert_no_errno (dill_bundle_wait (b, SOON));
+      g_assert_no_errno (dill_bundle_wait (b, soon ()));
       g_free (memory);
 
       memory = g_malloc (size);
@@ -297,7 +293,7 @@ own_stack_for_child (guint *n_ended)
   int b = test_assert_ok (dill_bundle ());
 
   g_assert_no_errno (dill_bundle_go_mem (b, use_some_stack (n_ended), memory, SMALL_STACK));
-  g_assert_no_errno (dill_bundle_wait (b, SOON));
+  g_assert_no_errno (dill_bundle_wait (b, soon ()));
   g_free (memory); /* the child, which handed over to this coroutine when it ended, stood there */
   g_assert_no_errno (dill_hclose (b));
   (*n_ended)++;
@@ -311,7 +307,7 @@ test_memory_is_freed_by_successor (void)
 
   for (guint i = 0; i < 20; i++)
     g_assert_no_errno (dill_bundle_go (b, own_stack_for_child (&n_ended)));
-  g_assert_no_errno (dill_bundle_wait (b, SOON));
+  g_assert_no_errno (dill_bundle_wait (b, soon ()));
   g_assert_no_errno (dill_hclose (b));
   g_assert_cmpuint (n_ended, ==, 40);
 }
@@ -355,12 +351,12 @@ run_out_of_address_space (gpointer data G_GNUC_UNUSED)
   g_assert_no_errno (dill_set_stack_size (1 << 20));
   g_assert_no_errno (dill_yield ());
   g_assert_no_errno (setrlimit (RLIMIT_AS, &limit));
-  while (dill_bundle_go (b, sleep_for_ever (&n_canceled)) == 0)
+  while (dill_bundle_go (b, sleep_until_canceled (&n_canceled)) == 0)
     n_started++;
   g_assert_cmpint (errno, ==, ENOMEM);
   g_assert_cmpuint (n_started, >, 50);
   g_assert_cmpuint (n_started, <, 300);
-  test_assert_errno (dill_go (sleep_for_ever (&n_canceled)), ENOMEM);
+  test_assert_errno (dill_go (sleep_until_canceled (&n_canceled)), ENOMEM);
   test_assert_errno (dill_spawn (add_one, &n_ended), ENOMEM);
   g_assert_cmpuint (n_ended, ==, 0);
 
@@ -368,7 +364,7 @@ run_out_of_address_space (gpointer data G_GNUC_UNUSED)
   g_assert_no_errno (dill_hclose (b));
   g_assert_cmpuint (n_canceled, ==, n_started);
   h = test_assert_ok (dill_spawn (add_one, &n_ended));
-  g_assert_no_errno (dill_bundle_wait (h, SOON));
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_assert_cmpuint (n_ended, ==, 1);
   g_assert_no_errno (dill_hclose (h));
   g_main_context_pop_thread_default (context);

@@ -4,16 +4,12 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "test-utils.h"
+#include "coroutine-utils.h"
 
-#include <dillipc/dillipc.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
-
-/* A deadline that is never reached unless something is wrong. */
-#define SOON (dill_now () + 10000)
 
 /* --- The clock --- */
 
@@ -54,7 +50,7 @@ test_coroutine (void)
   Sleeper sleeper = { .deadline = dill_now () + 10, .result = 1 };
   int h = test_assert_ok (dill_spawn (sleep_once, &sleeper));
 
-  g_assert_no_errno (dill_bundle_wait (h, SOON));
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_assert_cmpint (sleeper.result, ==, 0);
   g_assert_cmpint (sleeper.woken_at, >=, sleeper.deadline);
   g_assert_no_errno (dill_hclose (h));
@@ -89,7 +85,7 @@ test_earlier_deadline_later (void)
 
   for (guint i = 0; i < 2; i++)
     handles[i] = test_assert_ok (dill_spawn (sleep_once, &sleepers[i]));
-  g_assert_no_errno (dill_bundle_wait (handles[1], SOON));
+  g_assert_no_errno (dill_bundle_wait (handles[1], soon ()));
   g_assert_cmpint (sleepers[0].woken_at, ==, 0);
   for (guint i = 0; i < 2; i++)
     g_assert_no_errno (dill_hclose (handles[i]));
@@ -152,7 +148,7 @@ read_all (void *data)
   Reader *reader = data;
   char byte;
 
-  while (dill_fdin (reader->fd, SOON) == 0 && read (reader->fd, &byte, 1) == 1)
+  while (dill_fdin (reader->fd, soon ()) == 0 && read (reader->fd, &byte, 1) == 1)
     reader->n_received++;
 }
 
@@ -191,7 +187,7 @@ test_signals (void)
           g_assert_no_errno (dill_bundle_spawn (b, sleep_once, &sleepers[j]));
         }
       g_assert_cmpint (TEMP_FAILURE_RETRY (write (fds[1], "x", 1)), ==, 1);
-      g_assert_no_errno (dill_bundle_wait (b, SOON));
+      g_assert_no_errno (dill_bundle_wait (b, soon ()));
       for (guint j = 0; j < 3; j++)
         {
           g_assert_cmpint (sleepers[j].result, ==, 0);
@@ -207,7 +203,7 @@ test_signals (void)
   stop_storm ();
   g_assert_cmpint (n_signals, >, 100);
   close (fds[1]);
-  g_assert_no_errno (dill_bundle_wait (h, SOON));
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_assert_no_errno (dill_hclose (h));
   g_assert_no_errno (dill_fdclean (fds[0]));
   close (fds[0]);

@@ -1,0 +1,70 @@
+/* coroutine-utils.h: coroutines and sources to test with, which sleep and count.
+ *
+ * Relies on the library under test, unlike test-utils.h, but on nothing of it that needs sockets.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "test-utils.h"
+
+#include <dillipc/dillipc.h>
+
+/* A deadline that is never reached, unless what is tested is broken. */
+static inline int64_t
+soon (void)
+{
+  return dill_now () + 1000 * TEST_LIMIT_SECONDS * 2 / 3;
+}
+
+/* A coroutine that sleeps five times, and counts in the guint DATA how often it has woken up. */
+static inline void
+sleep_and_count (void *data)
+{
+  for (guint i = 0; i < 5; i++)
+    {
+      g_assert_no_errno (dill_msleep (dill_now () + 1));
+      (*(guint *) data)++;
+    }
+}
+
+/* One that ends when it is cancelled, which it counts in the guint DATA unless that is NULL. */
+static inline void
+sleep_for_ever (void *data)
+{
+  test_assert_errno (dill_msleep (-1), ECANCELED);
+  if (data != NULL)
+    (*(guint *) data)++;
+}
+
+/* The callback of a source that counts its turns in the guint DATA. */
+static inline gboolean
+count_calls (gpointer data)
+{
+  (*(guint *) data)++;
+  return G_SOURCE_CONTINUE;
+}
+
+/* Attaches SOURCE to CONTEXT (NULL: the default one), with the priority that the library's have. */
+static inline GSource *
+add_source (GMainContext *context, GSource *source, GSourceFunc func, gpointer data)
+{
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, func, data, NULL);
+  g_source_attach (source, context);
+  return source;
+}
+
+/* A source that always is ready. */
+static inline GSource *
+add_busy_source (GMainContext *context, guint *n_calls)
+{
+  return add_source (context, g_idle_source_new (), count_calls, n_calls);
+}
+
+static inline void
+remove_source (GSource *source)
+{
+  g_source_destroy (source);
+  g_source_unref (source);
+}

@@ -1,0 +1,341 @@
+/* test-nested-loops.c: waits and main loops, one within the other.
+ *
+ * A loop that a coroutine or a callback runs does not freeze the others.  A wait in a callback of such a loop iterates,
+ * as on the main stack.  Nested waits and loops end last in, first out, and what lies beneath them cannot be closed.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "loop-utils.h"
+
+/* --- Nested loops --- */
+
+static void
+run_loop (void *data)
+{
+  Scene *scene = data;
+
+  g_main_loop_run (scene->loop);
+  g_string_append_c (scene->log, 'r');
+}
+
+static void
+sleep_and_quit (void *data)
+{
+  Scene *scene = data;
+
+  for (guint i = 0; i < 3; i++)
+    {
+      g_assert_no_errno (dill_msleep (dill_now () + 1));
+      g_string_append_c (scene->log, 's');
+    }
+  g_main_loop_quit (scene->loop);
+}
+
+/* The loop in the coroutine does not freeze the one that is to end it, nor anybody's timer. */
+static void
+test_loop_in_coroutine (void)
+{
+  Scene scene;
+  TestLimit limit;
+  int b;
+
+  scene_init (&scene);
+  test_limit_begin (&limit, NULL, "the nested loop");
+  b = test_assert_ok (dill_bundle ());
+  g_assert_no_errno (dill_bundle_spawn (b, sleep_and_quit, &scene));
+  g_assert_no_errno (dill_bundle_spawn (b, run_loop, &scene)); /* runs the loop at once, on top of this function */
+  g_assert_no_errno (dill_bundle_wait (b, soon ()));
+  g_assert_cmpstr (scene.log->str, ==, "sssr");
+  g_assert_no_errno (dill_hclose (b));
+  test_limit_end (&limit);
+  scene_clear (&scene);
+}
+
+static void
+yield_and_run_loop (void *data)
+{
+  g_assert_no_errno (dill_yield ());
+  run_loop (data);
+}
+
+/* The same, in a coroutine that the main loop has resumed: its source has to dispatch again while it is dispatched. */
+static void
+test_loop_in_resumed_coroutine (void)
+{
+  Scene scene;
+  TestLimit limit;
+  int b;
+
+  scene_init (&scene);
+  test_limit_begin (&limit, NULL, "the nested loop");
+  b = test_assert_ok (dill_bundle ());
+  g_assert_no_errno (dill_bundle_spawn (b, yield_and_run_loop, &scene));
+  g_assert_no_errno (dill_bundle_spawn (b, sleep_and_quit, &scene));
+  g_assert_no_errno (dill_bundle_wait (b, soon ()));
+  g_assert_cmpstr (scene.log->str, ==, "sssr");
+  g_assert_no_errno (dill_hclose (b));
+  test_limit_end (&limit);
+  scene_clear (&scene);
+}
+
+static gboolean
+run_loop_in_callback (gpointer data)
+{
+  run_loop (data);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+test_loop_in_callback (void)
+{
+  Scene scene;
+  GSource *source;
+  int h;
+
+  scene_init (&scene);
+  source = add_source (NULL, g_idle_source_new (), run_loop_in_callback, &scene);
+  h = test_assert_ok (dill_spawn (sleep_and_quit, &scene));
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
+  test_iterate_until (scene.log->len == 4);
+  g_assert_cmpstr (scene.log->str, ==, "sssr");
+  g_assert_no_errno (dill_hclose (h));
+  remove_source (source);
+  scene_clear (&scene);
+}
+
+static gboolean
+count_depth (gpointer data)
+{
+  Scene *scene = data;
+
+  scene->depth = MAX (scene->depth, g_main_depth ());
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+wait_in_nested_callback (gpointer data)
+{
+  Scene *scene = data;
+
+  scene->depth = 0;
+  g_assert_no_errno (dill_msleep (dill_now () + 5));
+  g_assert_cmpint (scene->depth, ==, g_main_depth () + 1);
+  g_string_append_c (scene->log, 'c');
+  g_main_loop_quit (scene->loop);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+add_source_and_run_loop (void *data)
+{
+  Scene *scene = data;
+  GSource *source;
+
+  g_assert_no_errno (dill_yield ());
+  source = add_source (NULL, g_idle_source_new (), wait_in_nested_callback, scene);
+  run_loop (scene);
+  remove_source (source);
+}
+
+/* A callback of a loop in a coroutine is not that coroutine: it iterates, as on the main stack. */
+static void
+test_wait_in_callback_of_nested_loop (void)
+{
+  Scene scene;
+  TestLimit limit;
+  GSource *busy;
+  int h;
+
+  scene_init (&scene);
+  test_limit_begin (&limit, NULL, "the nested loop");
+  busy = add_source (NULL, g_idle_source_new (), count_depth, &scene);
+  h = test_assert_ok (dill_spawn (add_source_and_run_loop, &scene));
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
+  g_assert_cmpstr (scene.log->str, ==, "cr");
+  g_assert_no_errno (dill_hclose (h));
+  test_limit_end (&limit);
+  remove_source (busy);
+  scene_clear (&scene);
+}
+
+typedef struct
+{
+  GString *log;
+  gint64 inner_deadline;
+} Nesting;
+
+static gboolean
+wait_longer (gpointer data)
+{
+  Nesting *nesting = data;
+
+  g_string_append_c (nesting->log, '(');
+  g_assert_no_errno (dill_msleep (nesting->inner_deadline));
+  g_string_append_c (nesting->log, ')');
+  return G_SOURCE_REMOVE;
+}
+
+/* An outer wait ends after the inner one, though its deadline comes first. */
+static void
+test_nested_waits (void)
+{
+  Nesting nesting = { .log = g_string_new (NULL), .inner_deadline = dill_now () + 30 };
+  GSource *source = add_source (NULL, g_idle_source_new (), wait_longer, &nesting);
+
+  g_assert_no_errno (dill_msleep (dill_now () + 5));
+  g_string_append_c (nesting.log, '.');
+  g_assert_cmpstr (nesting.log->str, ==, "().");
+  g_assert_cmpint (dill_now (), >=, nesting.inner_deadline);
+
+  remove_source (source);
+  g_string_free (nesting.log, TRUE);
+}
+
+/* --- Loops on top of each other, and closing what lies beneath --- */
+
+typedef struct
+{
+  GMainLoop *loops[2];
+  GString *log;
+} Tower;
+
+static void
+run_lower (void *data)
+{
+  Tower *tower = data;
+
+  g_assert_no_errno (dill_yield ());
+  g_main_loop_run (tower->loops[0]);
+  g_string_append_c (tower->log, 'l');
+}
+
+static void
+run_upper (void *data)
+{
+  Tower *tower = data;
+
+  g_assert_no_errno (dill_msleep (dill_now () + 2));
+  g_main_loop_run (tower->loops[1]);
+  g_string_append_c (tower->log, 'u');
+}
+
+static void
+quit_both (void *data)
+{
+  Tower *tower = data;
+
+  g_assert_no_errno (dill_msleep (dill_now () + 6));
+  g_main_loop_quit (tower->loops[0]);
+  g_string_append_c (tower->log, '0');
+  g_assert_no_errno (dill_msleep (dill_now () + 3));
+  g_string_append_c (tower->log, '1');
+  g_main_loop_quit (tower->loops[1]);
+}
+
+/* Two coroutines with a loop each: the lower one can end after the upper one only; everybody else goes on. */
+static void
+test_two_nested_loops (void)
+{
+  Tower tower
+      = { .loops = { g_main_loop_new (NULL, FALSE), g_main_loop_new (NULL, FALSE) }, .log = g_string_new (NULL) };
+  TestLimit limit;
+  int b = test_assert_ok (dill_bundle ());
+
+  test_limit_begin (&limit, NULL, "the nested loops");
+  g_assert_no_errno (dill_bundle_spawn (b, run_lower, &tower));
+  g_assert_no_errno (dill_bundle_spawn (b, run_upper, &tower));
+  g_assert_no_errno (dill_bundle_spawn (b, quit_both, &tower));
+  g_assert_no_errno (dill_bundle_wait (b, soon ()));
+  g_assert_cmpstr (tower.log->str, ==, "01ul");
+  g_assert_no_errno (dill_hclose (b));
+  test_limit_end (&limit);
+
+  for (guint i = 0; i < 2; i++)
+    g_main_loop_unref (tower.loops[i]);
+  g_string_free (tower.log, TRUE);
+}
+
+static void
+sleep_and_log (void *data)
+{
+  Scene *scene = data;
+
+  test_assert_errno (dill_msleep (-1), ECANCELED);
+  g_string_append_c (scene->log, 'x');
+}
+
+static gboolean
+close_in_callback (gpointer data)
+{
+  Scene *scene = data;
+
+  test_assert_errno (dill_hclose (scene->bundle), EDEADLK);
+  g_string_append_c (scene->log, 'd');
+  g_main_loop_quit (scene->loop);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+close_in_coroutine (void *data)
+{
+  Scene *scene = data;
+
+  g_assert_no_errno (dill_msleep (dill_now () + 2));
+  close_in_callback (scene);
+}
+
+/* One member cannot end, since the caller stands on its stack; so the other one is left alone, too. */
+static void
+close_what_is_beneath (gboolean by_callback)
+{
+  Scene scene;
+  TestLimit limit;
+  GSource *source = g_timeout_source_new (2);
+  int h = -1;
+
+  scene_init (&scene);
+  test_limit_begin (&limit, NULL, "the nested loop");
+  scene.bundle = test_assert_ok (dill_bundle ());
+  g_assert_no_errno (dill_bundle_spawn (scene.bundle, sleep_and_log, &scene));
+  if (by_callback)
+    add_source (NULL, source, close_in_callback, &scene);
+  else
+    h = test_assert_ok (dill_spawn (close_in_coroutine, &scene));
+  g_assert_no_errno (dill_bundle_spawn (scene.bundle, run_loop, &scene));
+  g_assert_cmpstr (scene.log->str, ==, "dr");
+
+  g_assert_no_errno (dill_hclose (scene.bundle));
+  g_assert_cmpstr (scene.log->str, ==, "drx");
+  if (h >= 0)
+    g_assert_no_errno (dill_hclose (h));
+  test_limit_end (&limit);
+  remove_source (source);
+  scene_clear (&scene);
+}
+
+static void
+test_close_beneath_by_callback (void)
+{
+  close_what_is_beneath (TRUE);
+}
+
+static void
+test_close_beneath_by_coroutine (void)
+{
+  close_what_is_beneath (FALSE);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/nested-loops/loop-in-coroutine", test_loop_in_coroutine);
+  g_test_add_func ("/nested-loops/loop-in-resumed-coroutine", test_loop_in_resumed_coroutine);
+  g_test_add_func ("/nested-loops/loop-in-callback", test_loop_in_callback);
+  g_test_add_func ("/nested-loops/wait-in-callback-of-nested-loop", test_wait_in_callback_of_nested_loop);
+  g_test_add_func ("/nested-loops/nested-waits", test_nested_waits);
+  g_test_add_func ("/nested-loops/two-nested-loops", test_two_nested_loops);
+  g_test_add_func ("/nested-loops/close-beneath-by-callback", test_close_beneath_by_callback);
+  g_test_add_func ("/nested-loops/close-beneath-by-coroutine", test_close_beneath_by_coroutine);
+  return g_test_run ();
+}
