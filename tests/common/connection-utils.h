@@ -183,55 +183,22 @@ call_done (Call *call, gint64 result)
   call->order = ++call_counter;
 }
 
-static inline void
-call_brecv (void *data)
-{
-  Call *call = data;
-  call_done (call, dill_brecv (call->s, call->buffer, call->length, call->deadline));
-}
+/* Defines call_NAME (), which does EXPRESSION in a coroutine. */
+#define DEFINE_CALL(name, expression)                                                                                  \
+  static inline void call_##name (void *data)                                                                          \
+  {                                                                                                                    \
+    Call *call = data;                                                                                                 \
+    call_done (call, expression);                                                                                      \
+  }
 
-static inline void
-call_brecv_some (void *data)
-{
-  Call *call = data;
-  call_done (call, dill_brecv_some (call->s, call->buffer, call->length, call->deadline));
-}
-
-static inline void
-call_bsend (void *data)
-{
-  Call *call = data;
-  call_done (call, dill_bsend (call->s, call->buffer, call->length, call->deadline));
-}
-
-static inline void
-call_recvfd (void *data)
-{
-  Call *call = data;
-  call_done (call, dill_ipc_recvfd (call->s, call->deadline));
-}
-
-static inline void
-call_sendfd (void *data)
-{
-  Call *call = data;
-  call_done (call, dill_ipc_sendfd (call->s, STDIN_FILENO, call->deadline));
-}
-
-static inline void
-call_accept (void *data)
-{
-  Call *call = data;
-  call_done (call, call->mem != NULL ? dill_ipc_accept_mem (call->s, call->mem, call->deadline)
-                                     : dill_ipc_accept (call->s, call->deadline));
-}
-
-static inline void
-call_close (void *data)
-{
-  Call *call = data;
-  call_done (call, dill_ipc_close (call->s, call->deadline));
-}
+DEFINE_CALL (brecv, dill_brecv (call->s, call->buffer, call->length, call->deadline))
+DEFINE_CALL (brecv_some, dill_brecv_some (call->s, call->buffer, call->length, call->deadline))
+DEFINE_CALL (bsend, dill_bsend (call->s, call->buffer, call->length, call->deadline))
+DEFINE_CALL (recvfd, dill_ipc_recvfd (call->s, call->deadline))
+DEFINE_CALL (sendfd, dill_ipc_sendfd (call->s, STDIN_FILENO, call->deadline))
+DEFINE_CALL (accept, call->mem != NULL ? dill_ipc_accept_mem (call->s, call->mem, call->deadline)
+                                       : dill_ipc_accept (call->s, call->deadline))
+DEFINE_CALL (close, dill_ipc_close (call->s, call->deadline))
 
 /* Starts FUNC with CALL.  Returns the coroutine's handle. */
 static inline int

@@ -164,19 +164,8 @@ fill_message (guint8 *bytes, gsize length, gsize place)
     bytes[i] |= 0x40;
 }
 
-static inline void
-call_mrecv (void *data)
-{
-  Call *call = data;
-  call_done (call, dill_mrecv (call->s, call->buffer, call->length, call->deadline));
-}
-
-static inline void
-call_msend (void *data)
-{
-  Call *call = data;
-  call_done (call, dill_msend (call->s, call->buffer, call->length, call->deadline));
-}
+DEFINE_CALL (mrecv, dill_mrecv (call->s, call->buffer, call->length, call->deadline))
+DEFINE_CALL (msend, dill_msend (call->s, call->buffer, call->length, call->deadline))
 
 /* Registers FUNC as a test case for each kind. */
 static inline void

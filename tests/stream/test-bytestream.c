@@ -218,18 +218,29 @@ test_bsend_time_out (TestDir *test G_GNUC_UNUSED, gconstpointer data)
   close_pair (s);
 }
 
+/* Makes a pair, and starts to send more on its first handle than a socket has room for.  BYTES are to be freed. */
+static int
+start_long_bsend (Call *call, char **bytes, int s[2])
+{
+  gsize length = 8 * 1000 * 1000;
+  int h;
+
+  make_pair (s);
+  *bytes = g_malloc0 (length);
+  *call = (Call) { .s = s[0], .buffer = *bytes, .length = length, .deadline = -1 };
+  h = start_call (call_bsend, call);
+  g_assert_false (call->is_done);
+  return h;
+}
+
 static void
 test_bsend_canceled (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
-  gsize length = 8 * 1000 * 1000;
-  g_autofree char *bytes = g_malloc0 (length);
-  Call call = { .buffer = bytes, .length = length, .deadline = -1 };
-  int s[2], h;
+  g_autofree char *bytes = NULL;
+  Call call;
+  int s[2];
+  int h = start_long_bsend (&call, &bytes, s);
 
-  make_pair (s);
-  call.s = s[0];
-  h = start_call (call_bsend, &call);
-  g_assert_false (call.is_done);
   g_assert_no_errno (dill_hclose (h));
   assert_call_errno (call, ECANCELED);
   check_only_out_is_broken (s[0], s[1]);
@@ -350,15 +361,11 @@ test_end_wakes_receiver (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_
 static void
 test_peer_closes_while_sending (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
-  gsize length = 8 * 1000 * 1000;
-  g_autofree char *bytes = g_malloc0 (length);
-  Call call = { .buffer = bytes, .length = length, .deadline = -1 };
-  int s[2], h;
+  g_autofree char *bytes = NULL;
+  Call call;
+  int s[2];
+  int h = start_long_bsend (&call, &bytes, s);
 
-  make_pair (s);
-  call.s = s[0];
-  h = start_call (call_bsend, &call);
-  g_assert_false (call.is_done);
   g_assert_no_errno (dill_hclose (s[1]));
   finish_call (h, &call);
   assert_call_errno (call, ECONNRESET);

@@ -163,16 +163,35 @@ run_early (void (*act) (int s), DillFunc func, Call *waiter, int peer, const cha
   g_assert_no_errno (dill_hclose (h_early));
 }
 
+/* run_early () with one who waits for four bytes, on the first handle of a new pair. */
+static void
+receive_early (void (*act) (int s), DillFunc func, Call *call, char bytes[4], int s[2])
+{
+  make_pair (s);
+  *call = (Call) { .s = s[0], .buffer = memcpy (bytes, "....", 4), .length = 4, .deadline = -1 };
+  run_early (act, func, call, s[1], "abcd", 4);
+}
+
+/* The same with one who waits for room. */
+static void
+send_early (void (*act) (int s), Call *call, int s[2])
+{
+  gsize length = 300 * 1000;
+  g_autofree char *bytes = g_malloc0 (length);
+
+  make_pair (s);
+  *call = (Call) { .s = s[0], .buffer = bytes, .length = length, .deadline = -1 };
+  run_early (act, call_bsend, call, s[1], NULL, 0);
+}
+
 static void
 test_second_receiver_early (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
-  char bytes[4] = "";
-  Call call = { .buffer = bytes, .length = 4, .deadline = -1 };
+  char bytes[4];
+  Call call;
   int s[2];
 
-  make_pair (s);
-  call.s = s[0];
-  run_early (check_second_receivers, call_brecv, &call, s[1], "abcd", 4);
+  receive_early (check_second_receivers, call_brecv, &call, bytes, s);
   g_assert_cmpint (call.result, ==, 0);
   g_assert_cmpmem (bytes, 4, "abcd", 4);
   close_pair (s);
@@ -181,14 +200,10 @@ test_second_receiver_early (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GN
 static void
 test_second_sender_early (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
-  gsize length = 300 * 1000;
-  g_autofree char *bytes = g_malloc0 (length);
-  Call call = { .buffer = bytes, .length = length, .deadline = -1 };
+  Call call;
   int s[2];
 
-  make_pair (s);
-  call.s = s[0];
-  run_early (check_second_senders, call_bsend, &call, s[1], NULL, 0);
+  send_early (check_second_senders, &call, s);
   g_assert_cmpint (call.result, ==, 0);
   close_pair (s);
 }
@@ -238,13 +253,11 @@ test_closed_early (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED
 
   for (guint i = 0; i < G_N_ELEMENTS (receive); i++)
     {
-      char bytes[4] = "....";
-      Call call = { .buffer = bytes, .length = 4, .deadline = -1 };
+      char bytes[4];
+      Call call;
       int s[2];
 
-      make_pair (s);
-      call.s = s[0];
-      run_early (close_handle, receive[i], &call, s[1], "abcd", 4);
+      receive_early (close_handle, receive[i], &call, bytes, s);
       assert_call_errno (call, ECANCELED);
       g_assert_cmpmem (bytes, 4, "....", 4);
       g_assert_no_errno (dill_hclose (s[1]));
@@ -254,14 +267,10 @@ test_closed_early (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED
 static void
 test_closed_sender_early (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
-  gsize length = 300 * 1000;
-  g_autofree char *bytes = g_malloc0 (length);
-  Call call = { .buffer = bytes, .length = length, .deadline = -1 };
+  Call call;
   int s[2];
 
-  make_pair (s);
-  call.s = s[0];
-  run_early (close_handle, call_bsend, &call, s[1], NULL, 0);
+  send_early (close_handle, &call, s);
   assert_call_errno (call, ECANCELED);
   g_assert_no_errno (dill_hclose (s[1]));
 }
@@ -290,13 +299,11 @@ test_closed_and_number_reused (TestDir *test G_GNUC_UNUSED, gconstpointer data G
 {
   for (guint i = 0; i < 20; i++)
     {
-      char bytes[4] = "....";
-      Call call = { .buffer = bytes, .length = 4, .deadline = -1 };
+      char bytes[4];
+      Call call;
       int s[2];
 
-      make_pair (s);
-      call.s = s[0];
-      run_early (close_and_reuse, call_brecv, &call, s[1], "abcd", 4);
+      receive_early (close_and_reuse, call_brecv, &call, bytes, s);
       assert_call_errno (call, ECANCELED);
       g_assert_cmpmem (bytes, 4, "....", 4);
       g_assert_no_errno (dill_hclose (s[1]));

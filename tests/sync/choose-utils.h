@@ -30,7 +30,7 @@ set_up (Fixture *fixture, gconstpointer data)
       g_assert_no_errno (dill_chmake (ends));
       fixture->near[i] = ends[0];
       fixture->far[i] = ends[1];
-      fixture->clauses[i] = (struct dill_chclause){ DILL_CHRECV, ends[0], &fixture->values[i], sizeof (int) };
+      fixture->clauses[i] = (struct dill_chclause) { DILL_CHRECV, ends[0], &fixture->values[i], sizeof (int) };
     }
 }
 

@@ -150,7 +150,7 @@ leave_choosers (gpointer data)
       int ends[2];
 
       g_assert_no_errno (dill_chmake (ends));
-      clauses[i] = (struct dill_chclause){ i & 1 ? DILL_CHSEND : DILL_CHRECV, ends[0], NULL, 0 };
+      clauses[i] = (struct dill_chclause) { i & 1 ? DILL_CHSEND : DILL_CHRECV, ends[0], NULL, 0 };
     }
   choosers[0] = (Chooser) { clauses, N_CHANNELS, soon (), 0, 0 };
   choosers[1] = (Chooser) { clauses, 3, -1, 0, 0 };

@@ -68,8 +68,8 @@ test_first_come_first_served (Fixture *fixture, gconstpointer data)
   for (int i = 0; i < 6; i++)
     {
       /* Each for both channels, in either order: that decides nothing between those who wait. */
-      clauses[i][0] = (struct dill_chclause){ DILL_CHRECV, fixture->near[i & 1], &values[i], sizeof (int) };
-      clauses[i][1] = (struct dill_chclause){ DILL_CHRECV, fixture->near[!(i & 1)], &values[i], sizeof (int) };
+      clauses[i][0] = (struct dill_chclause) { DILL_CHRECV, fixture->near[i & 1], &values[i], sizeof (int) };
+      clauses[i][1] = (struct dill_chclause) { DILL_CHRECV, fixture->near[!(i & 1)], &values[i], sizeof (int) };
       chooser_start (&choosers[i], fixture->b, clauses[i], 2);
     }
   for (int i = 0; i < 6; i++)
@@ -121,8 +121,8 @@ test_never_meets_itself (Fixture *fixture, gconstpointer data)
   (void) data;
   for (guint i = 0; i < 2; i++)
     {
-      clauses[i][0] = (struct dill_chclause){ DILL_CHSEND, fixture->near[0], &sent[i], sizeof (int) };
-      clauses[i][1] = (struct dill_chclause){ DILL_CHRECV, fixture->far[0], &received[i], sizeof (int) };
+      clauses[i][0] = (struct dill_chclause) { DILL_CHSEND, fixture->near[0], &sent[i], sizeof (int) };
+      clauses[i][1] = (struct dill_chclause) { DILL_CHRECV, fixture->far[0], &received[i], sizeof (int) };
     }
   assert_choice (-1, ETIMEDOUT, clauses[0], 2, 0);
   assert_choice (-1, ETIMEDOUT, clauses[0], 2, dill_now () + 2);
@@ -161,7 +161,10 @@ test_no_wait (Fixture *fixture, gconstpointer data)
 static void
 test_thousands_of_clauses (Fixture *fixture, gconstpointer data)
 {
-  enum { N = 5000 };
+  enum
+  {
+    N = 5000
+  };
   g_autofree struct dill_chclause *clauses = g_new (struct dill_chclause, N);
   Chooser choosers[3];
   int value = 5;

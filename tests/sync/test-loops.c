@@ -42,19 +42,15 @@ wait_in_callback (gpointer data)
 
 /* In a callback of g_main_loop_run () a wait may block, too, and the loop goes on. */
 static void
-test_callback (void)
+test_callback (Scene *scene, gconstpointer data G_GNUC_UNUSED)
 {
-  Scene scene;
-  GSource *busy, *source;
+  GSource *source = add_source (NULL, g_idle_source_new (), wait_in_callback, scene);
+  GSource *busy = add_busy_source (NULL, &scene->n_calls);
 
-  scene_init (&scene);
-  source = add_source (NULL, g_idle_source_new (), wait_in_callback, &scene);
-  busy = add_busy_source (NULL, &scene.n_calls);
-  test_loop_run (scene.loop);
-  g_assert_cmpuint (scene.n_calls, >, 1);
+  g_main_loop_run (scene->loop);
+  g_assert_cmpuint (scene->n_calls, >, 1);
   remove_source (source);
   remove_source (busy);
-  scene_clear (&scene);
 }
 
 /* --- Private contexts --- */
@@ -121,27 +117,24 @@ wait_for_handle (void *data)
 
 /* A coroutine of one context waits for a coroutine of another: each goes on at home. */
 static void
-test_two_homes (void)
+test_two_homes (Scene *scene, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GMainContext) context = g_main_context_new ();
   guint n_wake_ups = 0;
-  Scene scene;
   int h;
 
-  scene_init (&scene);
   g_main_context_push_thread_default (context);
-  scene.handle = test_assert_ok (dill_spawn (sleep_and_count, &n_wake_ups));
+  scene->handle = test_assert_ok (dill_spawn (sleep_and_count, &n_wake_ups));
   g_main_context_pop_thread_default (context);
-  h = test_assert_ok (dill_spawn (wait_for_handle, &scene));
+  h = test_assert_ok (dill_spawn (wait_for_handle, scene));
 
   while (n_wake_ups < 5)
     g_main_context_iteration (context, TRUE);
-  g_assert_cmpstr (scene.log->str, ==, "");
+  g_assert_cmpstr (scene->log->str, ==, "");
   g_assert_no_errno (dill_bundle_wait (h, soon ()));
-  g_assert_cmpstr (scene.log->str, ==, "w");
+  g_assert_cmpstr (scene->log->str, ==, "w");
   g_assert_no_errno (dill_hclose (h));
-  g_assert_no_errno (dill_hclose (scene.handle));
-  scene_clear (&scene);
+  g_assert_no_errno (dill_hclose (scene->handle));
 }
 
 /* --- What does not iterate --- */
@@ -200,10 +193,10 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/loops/main-stack", test_main_stack);
-  g_test_add_func ("/loops/callback", test_callback);
+  add ("/loops/callback", test_callback);
   g_test_add_func ("/loops/private-context", test_private_context);
   g_test_add_func ("/loops/home", test_home);
-  g_test_add_func ("/loops/two-homes", test_two_homes);
+  add ("/loops/two-homes", test_two_homes);
   g_test_add_func ("/loops/close-does-not-iterate", test_close_does_not_iterate);
   g_test_add_func ("/loops/start-does-not-iterate", test_start_does_not_iterate);
   return g_test_run ();

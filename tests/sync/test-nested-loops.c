@@ -33,22 +33,10 @@ sleep_and_quit (void *data)
 
 /* The loop in the coroutine does not freeze the one that is to end it, nor anybody's timer. */
 static void
-test_loop_in_coroutine (void)
+test_loop_in_coroutine (Scene *scene, gconstpointer data G_GNUC_UNUSED)
 {
-  Scene scene;
-  TestLimit limit;
-  int b;
-
-  scene_init (&scene);
-  test_limit_begin (&limit, NULL, "the nested loop");
-  b = test_assert_ok (dill_bundle ());
-  g_assert_no_errno (dill_bundle_spawn (b, sleep_and_quit, &scene));
-  g_assert_no_errno (dill_bundle_spawn (b, run_loop, &scene)); /* runs the loop at once, on top of this function */
-  g_assert_no_errno (dill_bundle_wait (b, soon ()));
-  g_assert_cmpstr (scene.log->str, ==, "sssr");
-  g_assert_no_errno (dill_hclose (b));
-  test_limit_end (&limit);
-  scene_clear (&scene);
+  scene_run_both (scene, sleep_and_quit, run_loop); /* which runs the loop at once, on top of this function */
+  g_assert_cmpstr (scene->log->str, ==, "sssr");
 }
 
 static void
@@ -60,22 +48,10 @@ yield_and_run_loop (void *data)
 
 /* The same, in a coroutine that the main loop has resumed: its source has to dispatch again while it is dispatched. */
 static void
-test_loop_in_resumed_coroutine (void)
+test_loop_in_resumed_coroutine (Scene *scene, gconstpointer data G_GNUC_UNUSED)
 {
-  Scene scene;
-  TestLimit limit;
-  int b;
-
-  scene_init (&scene);
-  test_limit_begin (&limit, NULL, "the nested loop");
-  b = test_assert_ok (dill_bundle ());
-  g_assert_no_errno (dill_bundle_spawn (b, yield_and_run_loop, &scene));
-  g_assert_no_errno (dill_bundle_spawn (b, sleep_and_quit, &scene));
-  g_assert_no_errno (dill_bundle_wait (b, soon ()));
-  g_assert_cmpstr (scene.log->str, ==, "sssr");
-  g_assert_no_errno (dill_hclose (b));
-  test_limit_end (&limit);
-  scene_clear (&scene);
+  scene_run_both (scene, yield_and_run_loop, sleep_and_quit);
+  g_assert_cmpstr (scene->log->str, ==, "sssr");
 }
 
 static gboolean
@@ -86,21 +62,16 @@ run_loop_in_callback (gpointer data)
 }
 
 static void
-test_loop_in_callback (void)
+test_loop_in_callback (Scene *scene, gconstpointer data G_GNUC_UNUSED)
 {
-  Scene scene;
-  GSource *source;
-  int h;
+  GSource *source = add_source (NULL, g_idle_source_new (), run_loop_in_callback, scene);
+  int h = test_assert_ok (dill_spawn (sleep_and_quit, scene));
 
-  scene_init (&scene);
-  source = add_source (NULL, g_idle_source_new (), run_loop_in_callback, &scene);
-  h = test_assert_ok (dill_spawn (sleep_and_quit, &scene));
   g_assert_no_errno (dill_bundle_wait (h, soon ()));
-  test_iterate_until (scene.log->len == 4);
-  g_assert_cmpstr (scene.log->str, ==, "sssr");
+  test_iterate_until (scene->log->len == 4);
+  g_assert_cmpstr (scene->log->str, ==, "sssr");
   g_assert_no_errno (dill_hclose (h));
   remove_source (source);
-  scene_clear (&scene);
 }
 
 static gboolean
@@ -139,23 +110,15 @@ add_source_and_run_loop (void *data)
 
 /* A callback of a loop in a coroutine is not that coroutine: it iterates, as on the main stack. */
 static void
-test_wait_in_callback_of_nested_loop (void)
+test_wait_in_callback_of_nested_loop (Scene *scene, gconstpointer data G_GNUC_UNUSED)
 {
-  Scene scene;
-  TestLimit limit;
-  GSource *busy;
-  int h;
+  GSource *busy = add_source (NULL, g_idle_source_new (), count_depth, scene);
+  int h = test_assert_ok (dill_spawn (add_source_and_run_loop, scene));
 
-  scene_init (&scene);
-  test_limit_begin (&limit, NULL, "the nested loop");
-  busy = add_source (NULL, g_idle_source_new (), count_depth, &scene);
-  h = test_assert_ok (dill_spawn (add_source_and_run_loop, &scene));
   g_assert_no_errno (dill_bundle_wait (h, soon ()));
-  g_assert_cmpstr (scene.log->str, ==, "cr");
+  g_assert_cmpstr (scene->log->str, ==, "cr");
   g_assert_no_errno (dill_hclose (h));
-  test_limit_end (&limit);
   remove_source (busy);
-  scene_clear (&scene);
 }
 
 typedef struct
@@ -286,56 +249,39 @@ close_in_coroutine (void *data)
 
 /* One member cannot end, since the caller stands on its stack; so the other one is left alone, too. */
 static void
-close_what_is_beneath (gboolean by_callback)
+test_close_beneath (Scene *scene, gconstpointer data)
 {
-  Scene scene;
-  TestLimit limit;
+  gboolean by_callback = GPOINTER_TO_INT (data);
   GSource *source = g_timeout_source_new (2);
   int h = -1;
 
-  scene_init (&scene);
-  test_limit_begin (&limit, NULL, "the nested loop");
-  scene.bundle = test_assert_ok (dill_bundle ());
-  g_assert_no_errno (dill_bundle_spawn (scene.bundle, sleep_and_log, &scene));
+  scene->bundle = test_assert_ok (dill_bundle ());
+  g_assert_no_errno (dill_bundle_spawn (scene->bundle, sleep_and_log, scene));
   if (by_callback)
-    add_source (NULL, source, close_in_callback, &scene);
+    add_source (NULL, source, close_in_callback, scene);
   else
-    h = test_assert_ok (dill_spawn (close_in_coroutine, &scene));
-  g_assert_no_errno (dill_bundle_spawn (scene.bundle, run_loop, &scene));
-  g_assert_cmpstr (scene.log->str, ==, "dr");
+    h = test_assert_ok (dill_spawn (close_in_coroutine, scene));
+  g_assert_no_errno (dill_bundle_spawn (scene->bundle, run_loop, scene));
+  g_assert_cmpstr (scene->log->str, ==, "dr");
 
-  g_assert_no_errno (dill_hclose (scene.bundle));
-  g_assert_cmpstr (scene.log->str, ==, "drx");
+  g_assert_no_errno (dill_hclose (scene->bundle));
+  g_assert_cmpstr (scene->log->str, ==, "drx");
   if (h >= 0)
     g_assert_no_errno (dill_hclose (h));
-  test_limit_end (&limit);
   remove_source (source);
-  scene_clear (&scene);
-}
-
-static void
-test_close_beneath_by_callback (void)
-{
-  close_what_is_beneath (TRUE);
-}
-
-static void
-test_close_beneath_by_coroutine (void)
-{
-  close_what_is_beneath (FALSE);
 }
 
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/nested-loops/loop-in-coroutine", test_loop_in_coroutine);
-  g_test_add_func ("/nested-loops/loop-in-resumed-coroutine", test_loop_in_resumed_coroutine);
-  g_test_add_func ("/nested-loops/loop-in-callback", test_loop_in_callback);
-  g_test_add_func ("/nested-loops/wait-in-callback-of-nested-loop", test_wait_in_callback_of_nested_loop);
+  add ("/nested-loops/loop-in-coroutine", test_loop_in_coroutine);
+  add ("/nested-loops/loop-in-resumed-coroutine", test_loop_in_resumed_coroutine);
+  add ("/nested-loops/loop-in-callback", test_loop_in_callback);
+  add ("/nested-loops/wait-in-callback-of-nested-loop", test_wait_in_callback_of_nested_loop);
   g_test_add_func ("/nested-loops/nested-waits", test_nested_waits);
   g_test_add_func ("/nested-loops/two-nested-loops", test_two_nested_loops);
-  g_test_add_func ("/nested-loops/close-beneath-by-callback", test_close_beneath_by_callback);
-  g_test_add_func ("/nested-loops/close-beneath-by-coroutine", test_close_beneath_by_coroutine);
+  add_data ("/nested-loops/close-beneath-by-callback", test_close_beneath, GINT_TO_POINTER (TRUE));
+  add_data ("/nested-loops/close-beneath-by-coroutine", test_close_beneath, GINT_TO_POINTER (FALSE));
   return g_test_run ();
 }
