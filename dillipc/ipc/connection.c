@@ -3,13 +3,14 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "ipc/connection.h"
+#include "engine/storage.h"
 #include "ipc/socket.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-_Static_assert (sizeof (struct dill_connection) + 15 <= DILL_IPC_SIZE, "storage is too small");
+DILL_ASSERT_STORAGE (struct dill_connection, DILL_IPC_SIZE);
 _Static_assert (2 * DILL_IPC_SIZE <= DILL_IPC_PAIR_SIZE, "storage is too small");
 
 static struct dill_connection *
@@ -77,15 +78,7 @@ dill_connection_get (int h)
 struct dill_connection *
 dill_connection_place (void *mem)
 {
-  struct dill_connection *connection;
-
-  if (mem != NULL)
-    return dill_socket_align (mem);
-
-  connection = malloc (sizeof *connection);
-  if (connection == NULL)
-    errno = ENOMEM;
-  return connection;
+  return dill_storage_place (mem, sizeof (struct dill_connection));
 }
 
 void

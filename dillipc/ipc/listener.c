@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "ipc/listener.h"
+#include "engine/storage.h"
 #include "engine/thread.h"
 #include "ipc/accept.h"
 #include "ipc/socket.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-_Static_assert (sizeof (struct dill_listener) + 15 <= DILL_IPC_LISTENER_SIZE, "storage is too small");
+DILL_ASSERT_STORAGE (struct dill_listener, DILL_IPC_LISTENER_SIZE);
 
 static struct dill_listener *
 listener_of (struct dill_hvfs *hvfs)
@@ -73,7 +74,7 @@ new_listener (int fd, void *mem)
   if (thread == NULL || (engine = dill_engine_get (thread)) == NULL)
     return -1;
 
-  listener = mem != NULL ? dill_socket_align (mem) : malloc (sizeof *listener);
+  listener = dill_storage_place (mem, sizeof *listener);
   if (listener == NULL || (h = dill_handle_reserve (thread)) < 0)
     {
       if (mem == NULL)

@@ -1,4 +1,4 @@
-/* socket.h: what listeners and connections do alike with plain sockets and with memory of the caller's.
+/* socket.h: what listeners and connections do alike with plain sockets.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -6,13 +6,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/* The first good place for an object in MEM, whose size allows for 15 bytes of alignment. */
-static inline void *
-dill_socket_align (void *mem)
-{
-  return (void *) (((uintptr_t) mem + 15) & ~(uintptr_t) 15);
-}
 
 /* Whether FD is a connected, or a listening, AF_UNIX stream socket.  0, or -1 with errno EBADF, EINVAL (it listens, or
  * does not), ENOTCONN or ENOTSUP. */

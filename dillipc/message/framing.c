@@ -3,9 +3,9 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "message/framing.h"
+#include "engine/storage.h"
 #include "engine/thread.h"
 #include "engine/wait.h"
-#include "ipc/socket.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +77,7 @@ dill_framing_attach (int s, const struct dill_framing_class *class, const struct
     return -1;
 
   /* The last thing that can fail, so that S still works if it does. */
-  framing = mem != NULL ? dill_socket_align (mem) : malloc (class->size);
+  framing = dill_storage_place (mem, class->size);
   below = framing != NULL ? dill_hown (s) : -1;
   if (below < 0)
     {

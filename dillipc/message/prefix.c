@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "engine/storage.h"
 #include "message/transfer.h"
 #include <errno.h>
 #include <limits.h>
@@ -15,7 +16,7 @@ struct dill_prefix
   bool is_little_endian;
 };
 
-_Static_assert (sizeof (struct dill_prefix) + 15 <= sizeof (struct dill_prefix_storage), "storage is too small");
+DILL_ASSERT_STORAGE (struct dill_prefix, sizeof (struct dill_prefix_storage));
 
 static struct dill_prefix *
 prefix_of (struct dill_msock_vfs *vfs)

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "engine/storage.h"
 #include "message/matcher.h"
 #include "message/transfer.h"
 #include <errno.h>
@@ -17,7 +18,7 @@ struct dill_suffix
   struct dill_matcher matcher;
 };
 
-_Static_assert (sizeof (struct dill_suffix) + 15 <= sizeof (struct dill_suffix_storage), "storage is too small");
+DILL_ASSERT_STORAGE (struct dill_suffix, sizeof (struct dill_suffix_storage));
 
 static struct dill_suffix *
 suffix_of (struct dill_msock_vfs *vfs)

@@ -7,11 +7,12 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "sync/bundle.h"
+#include "engine/storage.h"
 #include "engine/wait.h"
 #include <errno.h>
 #include <stdlib.h>
 
-_Static_assert (sizeof (struct dill_bundle) + 15 <= sizeof (struct dill_bundle_storage), "storage is too small");
+DILL_ASSERT_STORAGE (struct dill_bundle, sizeof (struct dill_bundle_storage));
 
 /* What must be left of a stack of the caller's, beside the bookkeeping, to be worth starting on. */
 #define STACK_LEFT_MIN (DILL_CONTEXT_HEADROOM + 1024)
@@ -155,7 +156,7 @@ dill_bundle (void)
 int
 dill_bundle_mem (void *mem)
 {
-  struct dill_bundle *bundle = (struct dill_bundle *) (((uintptr_t) mem + 15) & ~(uintptr_t) 15);
+  struct dill_bundle *bundle = dill_storage_align (mem);
 
   if (mem == NULL)
     {
@@ -237,7 +238,7 @@ place_member (struct dill_thread *thread, const struct dill_go_site *site, void 
       return NULL;
     }
 
-  member = (struct dill_member *) (((uintptr_t) stack.base + stack.size - sizeof *member) & ~(uintptr_t) 15);
+  member = dill_context_stack_end (stack.base, stack.size - sizeof *member);
   member->stack = stack;
   return member;
 }

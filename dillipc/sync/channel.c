@@ -5,16 +5,14 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "sync/channel.h"
+#include "engine/storage.h"
 #include "engine/thread.h"
 #include "engine/wait.h"
 #include <dillipc/dill-channel.h>
 #include <errno.h>
 #include <stdlib.h>
 
-/* What the memory of a channel is aligned to. */
-#define ALIGNMENT 16
-
-_Static_assert (sizeof (struct dill_channel) + ALIGNMENT - 1 <= sizeof (struct dill_chstorage), "storage is too small");
+DILL_ASSERT_STORAGE (struct dill_channel, sizeof (struct dill_chstorage));
 
 static struct dill_engine *nowhere = NULL;
 
@@ -97,22 +95,17 @@ init_channel (struct dill_channel *channel, bool is_heap, const int handles[2])
     }
 }
 
-int
-dill_chmake (int chv[2])
+/* In MEM, or in memory of its own if that is NULL. */
+static int
+make_channel (void *mem, int chv[2])
 {
   struct dill_channel *channel;
   int handles[2];
 
-  if (chv == NULL)
-    {
-      errno = EINVAL;
-      return -1;
-    }
-
   if (reserve_handles (handles) < 0)
     return -1;
 
-  channel = malloc (sizeof *channel);
+  channel = dill_storage_place (mem, sizeof *channel);
   if (channel == NULL)
     {
       dill_handle_take (handles[0]);
@@ -121,31 +114,34 @@ dill_chmake (int chv[2])
       return -1;
     }
 
-  init_channel (channel, true, handles);
+  init_channel (channel, mem == NULL, handles);
   chv[0] = handles[0];
   chv[1] = handles[1];
   return 0;
 }
 
 int
+dill_chmake (int chv[2])
+{
+  if (chv == NULL)
+    {
+      errno = EINVAL;
+      return -1;
+    }
+
+  return make_channel (NULL, chv);
+}
+
+int
 dill_chmake_mem (void *mem, int chv[2])
 {
-  uintptr_t address = ((uintptr_t) mem + ALIGNMENT - 1) & ~(uintptr_t) (ALIGNMENT - 1);
-  int handles[2];
-
   if (mem == NULL || chv == NULL)
     {
       errno = EINVAL;
       return -1;
     }
 
-  if (reserve_handles (handles) < 0)
-    return -1;
-
-  init_channel ((struct dill_channel *) address, false, handles);
-  chv[0] = handles[0];
-  chv[1] = handles[1];
-  return 0;
+  return make_channel (mem, chv);
 }
 
 int
