@@ -5,12 +5,13 @@
  */
 #include "connection-utils.h"
 
-/* A peer that acts by itself, a little later. */
+/* A peer that acts by itself, in a thread that is started when this side waits. */
 typedef struct
 {
   int fd;
   gsize to_write;
   gsize to_read;
+  GThread *thread;
 } Peer;
 
 static gpointer
@@ -19,10 +20,37 @@ run_peer (gpointer data)
   Peer *peer = data;
   g_autofree char *bytes = g_malloc0 (MAX (peer->to_write, peer->to_read) + 1);
 
-  g_usleep (2000); /* most likely the other side waits by now; if not, the test is easier to pass */
   write_all (peer->fd, bytes, peer->to_write);
   read_all (peer->fd, bytes, peer->to_read);
   return NULL;
+}
+
+/* Calls FUNC once the thread-default context is iterated and has nothing else to do: somebody waits under it. */
+static void
+call_when_waiting (GSourceFunc func, gpointer data)
+{
+  GSource *source = g_idle_source_new ();
+
+  g_source_set_priority (source, G_PRIORITY_LOW);
+  g_source_set_callback (source, func, data, NULL);
+  g_source_attach (source, g_main_context_get_thread_default ());
+  g_source_unref (source);
+}
+
+static gboolean
+start_peer (gpointer data)
+{
+  Peer *peer = data;
+
+  peer->thread = g_thread_new ("peer", run_peer, peer);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+join_peer (Peer *peer)
+{
+  g_assert_nonnull (peer->thread); /* what it helped to has waited */
+  g_thread_join (peer->thread);
 }
 
 static void
@@ -33,14 +61,14 @@ exchange_with (int s, int fd)
     LENGTH = 600 * 1000
   };
   g_autofree char *bytes = g_malloc0 (LENGTH);
-  Peer writer = { fd, 100, 0 }, reader = { fd, 0, LENGTH };
-  GThread *thread = g_thread_new ("writer", run_peer, &writer);
+  Peer writer = { .fd = fd, .to_write = 100 }, reader = { .fd = fd, .to_read = LENGTH };
 
+  call_when_waiting (start_peer, &writer);
   g_assert_no_errno (dill_brecv (s, bytes, 100, soon ()));
-  g_thread_join (thread);
-  thread = g_thread_new ("reader", run_peer, &reader);
+  join_peer (&writer);
+  call_when_waiting (start_peer, &reader);
   g_assert_no_errno (dill_bsend (s, bytes, LENGTH, soon ()));
-  g_thread_join (thread);
+  join_peer (&reader);
   test_assert_errno (dill_brecv_some (s, bytes, 1, dill_now () + 2), ETIMEDOUT);
 }
 
@@ -82,11 +110,19 @@ test_connection_away_and_home (TestDir *test G_GNUC_UNUSED, gconstpointer data)
   g_assert_no_errno (dill_hclose (s));
 }
 
-static gpointer
-connect_later (gpointer data)
+typedef struct
 {
-  g_usleep (2000);
-  return GINT_TO_POINTER (connect_raw (data));
+  const char *path;
+  int fd;
+} Client;
+
+static gboolean
+connect_client (gpointer data)
+{
+  Client *client = data;
+
+  client->fd = connect_raw (client->path);
+  return G_SOURCE_REMOVE;
 }
 
 static void
@@ -97,18 +133,19 @@ test_listener_away_and_home (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   for (guint i = 0; i < 4; i++)
     {
       g_autoptr (GMainContext) context = i & 1 ? NULL : g_main_context_new ();
-      GThread *thread = g_thread_new ("client", connect_later, test->path);
-      int s, fd;
+      Client client = { .path = test->path, .fd = -1 };
+      int s;
 
       if (context != NULL)
         g_main_context_push_thread_default (context);
+      call_when_waiting (connect_client, &client);
       s = test_assert_ok (dill_ipc_accept (ls, soon ()));
-      fd = GPOINTER_TO_INT (g_thread_join (thread));
-      exchange_with (s, fd);
+      g_assert_cmpint (client.fd, >=, 0);
+      exchange_with (s, client.fd);
       if (context != NULL)
         g_main_context_pop_thread_default (context);
-      exchange_with (s, fd);
-      close (fd);
+      exchange_with (s, client.fd);
+      close (client.fd);
       g_assert_no_errno (dill_hclose (s));
     }
   g_assert_no_errno (dill_hclose (ls));
@@ -167,7 +204,6 @@ static void
 test_closed_while_waiting_away (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GMainContext) context = g_main_context_new ();
-  GSource *source = g_idle_source_new ();
   Victim victim = { .is_closed = false };
   char byte;
   int fd;
@@ -175,9 +211,7 @@ test_closed_while_waiting_away (TestDir *test G_GNUC_UNUSED, gconstpointer data 
   make_half_pair (&victim.s, &fd);
   exchange_with (victim.s, fd);
   g_main_context_push_thread_default (context);
-  g_source_set_callback (source, close_victim, &victim, NULL);
-  g_source_attach (source, context);
-  g_source_unref (source);
+  call_when_waiting (close_victim, &victim);
   test_assert_errno (dill_brecv (victim.s, &byte, 1, soon ()), ECANCELED);
   g_assert_true (victim.is_closed);
   g_main_context_pop_thread_default (context);
@@ -188,21 +222,18 @@ static void
 test_close_away (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GMainContext) context = g_main_context_new ();
+  Peer reader = { .to_read = 3 };
   int s, fd;
 
   make_half_pair (&s, &fd);
   exchange_with (s, fd);
+  reader.fd = fd;
   g_assert_no_errno (dill_bsend (s, "abc", 3, soon ()));
   g_main_context_push_thread_default (context);
-  {
-    Peer reader = { fd, 0, 3 };
-    GThread *thread;
-
-    g_assert_no_errno (shutdown (fd, SHUT_WR));
-    thread = g_thread_new ("reader", run_peer, &reader);
-    g_assert_no_errno (dill_ipc_close (s, soon ()));
-    g_thread_join (thread);
-  }
+  g_assert_no_errno (shutdown (fd, SHUT_WR));
+  call_when_waiting (start_peer, &reader);
+  g_assert_no_errno (dill_ipc_close (s, soon ()));
+  join_peer (&reader);
   g_main_context_pop_thread_default (context);
   close (fd);
 }

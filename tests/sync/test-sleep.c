@@ -6,6 +6,7 @@
  */
 #include "coroutine-utils.h"
 
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <time.h>
@@ -94,11 +95,14 @@ test_earlier_deadline_later (void)
 /* --- Signals --- */
 
 static volatile sig_atomic_t n_signals;
+static sem_t handled; /* SIGUSR1 was */
 
 static void
-count_signal (int number G_GNUC_UNUSED)
+count_signal (int number)
 {
   n_signals++;
+  if (number == SIGUSR1)
+    sem_post (&handled);
 }
 
 /* Without SA_RESTART: whatever can say EINTR does. */
@@ -109,6 +113,7 @@ start_storm (void)
   struct itimerval interval = { .it_interval.tv_usec = 200, .it_value.tv_usec = 200 };
 
   n_signals = 0;
+  g_assert_no_errno (sem_init (&handled, 0, 0));
   g_assert_no_errno (sigaction (SIGPROF, &action, NULL));
   g_assert_no_errno (sigaction (SIGUSR1, &action, NULL));
   g_assert_no_errno (setitimer (ITIMER_PROF, &interval, NULL));
@@ -122,7 +127,7 @@ stop_storm (void)
   g_assert_no_errno (setitimer (ITIMER_PROF, &never, NULL));
 }
 
-/* Real time, since a profiling timer stands still while the program sleeps. */
+/* The next one as soon as the last was handled, since a profiling timer stands still while the program sleeps. */
 static gpointer
 send_signals (gpointer data)
 {
@@ -131,7 +136,7 @@ send_signals (gpointer data)
   while (!g_atomic_int_get (stop))
     {
       kill (getpid (), SIGUSR1);
-      g_usleep (100);
+      TEMP_FAILURE_RETRY (sem_wait (&handled));
     }
   return NULL;
 }
