@@ -85,6 +85,19 @@ DILL_EXPORT int dill_ipc_from_connection (GSocketConnection *connection, GError 
  */
 DILL_EXPORT void dill_set_priority (int priority);
 
+/**
+ * dill_set_spin:
+ * @microseconds: 0 to 1000 (more counts as 1000); the default is 0
+ *
+ * Sets how long the thread-default main context may look for events without sleeping, before it sleeps.  Waking up takes
+ * longer than the answer of a quick peer on another processor; looking takes processor time.  The context looks only while
+ * recent looks have found something, and tries again now and then otherwise.  15 is a good choice.
+ *
+ * It has an effect while nothing but the library has descriptors in the context, which polls as GLib does by default, and
+ * where the library was built with epoll.
+ */
+DILL_EXPORT void dill_set_spin (unsigned microseconds);
+
 DILL_END_DECLS
 
 #endif

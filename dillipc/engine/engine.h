@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "engine/attempts.h"
 #include "engine/fork.h"
 #include "engine/list.h"
 #include "engine/poller.h"
@@ -34,6 +35,9 @@ struct dill_engine
 
   unsigned quota;          /* resumptions left before descriptors and timers are looked at */
   unsigned quota_size;     /* what it starts with, by experience */
+  struct dill_attempts looks; /* at descriptors once more, before the context asks for them */
+  struct dill_attempts spins; /* polls without sleeping */
+  unsigned spin_us;           /* how long they take at most */
   int64_t busy_since;       /* since when sources of lower priority may have had no turn, in microseconds */
   int64_t last_end;         /* of a dispatch, likewise */
   unsigned n_turns_to_pass; /* these are theirs */

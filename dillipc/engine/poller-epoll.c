@@ -9,14 +9,12 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "engine/engine.h"
+#include "engine/poll-function.h"
 #include "engine/poller-slots.h"
 #include "engine/watch.h"
 #include <errno.h>
 #include <sys/epoll.h>
 #include <unistd.h>
-
-/* Events asked for at a time: what does not fit comes with the next round. */
-#define N_EVENTS 64
 
 const bool dill_poller_reports_edges = true;
 
@@ -32,6 +30,7 @@ dill_poller_clear (struct dill_poller *poller)
   if (poller->epoll.fd >= 0)
     close (poller->epoll.fd);
   poller->epoll.fd = -1;
+  dill_poll_function_clear (poller);
   dill_poller_clear_slots (poller);
 }
 
@@ -50,6 +49,7 @@ open_epoll (struct dill_engine *engine)
   /* Not g_source_add_unix_fd (): a source with a ready descriptor of that kind is dispatched whatever its check function
    * says, so that it could never step back for others. */
   g_source_add_poll (engine->source, &poller->epoll);
+  dill_poll_function_install (engine);
   return 0;
 }
 
@@ -130,6 +130,12 @@ dill_poller_check (struct dill_engine *engine)
   return engine->poller.epoll.revents != 0;
 }
 
+bool
+dill_poller_holds_events (const struct dill_engine *engine)
+{
+  return engine->poller.gathering != NULL && engine->poller.gathering->n_events > 0;
+}
+
 static unsigned
 directions_of (uint32_t events)
 {
@@ -173,20 +179,10 @@ report (struct dill_watch *watch, uint32_t events)
   dill_watch_report (watch, directions);
 }
 
-bool
-dill_poller_collect (struct dill_engine *engine)
+/* No code of the program runs in here, so a watch can only vanish before: then its generation has changed. */
+static void
+report_all (struct dill_poller *poller, const struct epoll_event *events, int n_events)
 {
-  struct epoll_event events[N_EVENTS];
-  struct dill_poller *poller = &engine->poller;
-  int n_events;
-
-  if (poller->epoll.fd < 0)
-    return false;
-
-  poller->epoll.revents = 0; /* as old as the last poll (2) */
-
-  /* No code of the program runs in here, so a watch can only vanish before: then its generation has changed. */
-  n_events = epoll_wait (poller->epoll.fd, events, N_EVENTS, 0);
   for (int i = 0; i < n_events; i++)
     {
       struct dill_watch *watch
@@ -195,6 +191,33 @@ dill_poller_collect (struct dill_engine *engine)
       if (watch != NULL)
         report (watch, events[i].events);
     }
+}
 
-  return n_events > 0;
+enum dill_findings
+dill_poller_collect (struct dill_engine *engine)
+{
+  struct dill_poller *poller = &engine->poller;
+  struct dill_gathering *gathering = poller->gathering;
+  struct epoll_event events[DILL_N_EVENTS];
+  int n_events;
+
+  if (poller->epoll.fd < 0)
+    return DILL_FOUND_NOTHING;
+
+  poller->epoll.revents = 0; /* as old as the last poll (2) */
+  if (gathering != NULL && gathering->n_events > 0)
+    {
+      n_events = gathering->n_events;
+      gathering->n_events = 0;
+      report_all (poller, gathering->events, n_events);
+    }
+  else
+    {
+      n_events = epoll_wait (poller->epoll.fd, events, DILL_N_EVENTS, 0);
+      report_all (poller, events, n_events);
+    }
+
+  if (n_events <= 0)
+    return DILL_FOUND_NOTHING;
+  return n_events < DILL_N_EVENTS ? DILL_FOUND_ALL : DILL_FOUND_MUCH;
 }

@@ -110,14 +110,21 @@ report (struct dill_watch *watch, GIOCondition found)
 }
 
 bool
+dill_poller_holds_events (const struct dill_engine *engine)
+{
+  (void) engine;
+  return false; /* what is ready, the next poll will find again */
+}
+
+enum dill_findings
 dill_poller_collect (struct dill_engine *engine)
 {
   struct dill_poller *poller = &engine->poller;
-  bool found = false;
+  enum dill_findings findings = DILL_FOUND_NOTHING;
 
   /* What the context found when it last polled is told once: after that it is out of date. */
   if (!poller->is_fresh)
-    return false;
+    return DILL_FOUND_NOTHING;
 
   poller->is_fresh = false;
   for (uint32_t i = 0; i < poller->n_slots; i++)
@@ -127,9 +134,9 @@ dill_poller_collect (struct dill_engine *engine)
 
       if (condition == 0)
         continue;
-      found = true;
+      findings = DILL_FOUND_ALL;
       report (watch, condition);
     }
 
-  return found;
+  return findings;
 }

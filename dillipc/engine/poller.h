@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct dill_engine;
+struct dill_gathering;
 struct dill_watch;
 
 /* A watch's number is its place in this table; the generation tells an event for a watch that is gone. */
@@ -29,6 +30,7 @@ struct dill_poller
   uint32_t first_free; /* 1 + index, or 0 */
   GPollFD epoll;       /* in the engine's source; fd -1 until a descriptor is waited for, and in poller-glib.c */
   bool is_fresh;       /* the context has polled, and its findings have not been collected */
+  struct dill_gathering *gathering; /* of poll-function.c, or NULL */
 };
 
 /* Whether a direction that stays ready is reported again when something happens, and only then. */
@@ -49,5 +51,15 @@ void dill_poller_disarm (struct dill_watch *watch);
 /* After the context has polled: whether there is something to collect. */
 bool dill_poller_check (struct dill_engine *engine);
 
-/* Tells the watches what the kernel has to say now, without waiting.  Returns whether there was something. */
-bool dill_poller_collect (struct dill_engine *engine);
+/* Whether the kernel has said something that has not been collected, and will not say it again. */
+bool dill_poller_holds_events (const struct dill_engine *engine);
+
+enum dill_findings
+{
+  DILL_FOUND_NOTHING,
+  DILL_FOUND_ALL,  /* what the kernel had to say */
+  DILL_FOUND_MUCH, /* and there may be more */
+};
+
+/* Tells the watches what the kernel has to say now, without waiting. */
+enum dill_findings dill_poller_collect (struct dill_engine *engine);

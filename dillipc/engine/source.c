@@ -23,6 +23,7 @@
 #define QUIET_MIN_US 2000
 #define TURNS_TO_PASS 2
 #define TRIM_PAUSE_US 5000
+#define LOOKS_PAUSE_MAX 63
 
 /* How long a round between two looks at descriptors and timers ought to take, and how many resumptions it may have. */
 #define ROUND_MIN_US 50
@@ -33,6 +34,13 @@ struct dill_source
   GSource source;
   struct dill_engine *engine; /* NULL once that has ended */
 };
+
+/* Whether there is work to do without looking at descriptors and timers. */
+static bool
+has_work (const struct dill_engine *engine)
+{
+  return !dill_list_is_empty (&engine->ready) || dill_poller_holds_events (engine);
+}
 
 /* Milliseconds until the earliest deadline; -1: there is none. */
 static int
@@ -90,7 +98,7 @@ source_prepare (GSource *source, int *timeout)
     return FALSE;
 
   engine->is_prepared = true;
-  *timeout = dill_list_is_empty (&engine->ready) ? next_timeout (engine) : 0;
+  *timeout = has_work (engine) ? 0 : next_timeout (engine);
   return *timeout == 0 && !must_pass (engine);
 }
 
@@ -103,7 +111,7 @@ source_check (GSource *source)
     return FALSE;
 
   engine->is_prepared = false;
-  if (!dill_poller_check (engine) && dill_list_is_empty (&engine->ready) && next_timeout (engine) != 0)
+  if (!dill_poller_check (engine) && !has_work (engine) && next_timeout (engine) != 0)
     return FALSE;
 
   if (!must_pass (engine))
@@ -153,11 +161,27 @@ trim_stacks (struct dill_thread *thread, int64_t now)
   dill_stack_pool_trim (&thread->stacks);
 }
 
+/* Before the context waits, another look at the descriptors saves a turn of its loop if there is something new, and is a
+ * system call in vain if there is not.  LAST is what the one before has found. */
+static enum dill_findings
+look_again (struct dill_engine *engine, enum dill_findings last)
+{
+  enum dill_findings findings;
+
+  if (last == DILL_FOUND_NOTHING || (last == DILL_FOUND_ALL && !dill_attempts_is_due (&engine->looks)))
+    return DILL_FOUND_NOTHING;
+
+  findings = dill_poller_collect (engine);
+  dill_attempts_learn (&engine->looks, findings != DILL_FOUND_NOTHING, LOOKS_PAUSE_MAX);
+  return findings;
+}
+
 static gboolean
 source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 {
   struct dill_engine *engine = source_engine (source);
   struct dill_thread *thread;
+  enum dill_findings findings;
   int64_t start, round_start, now;
   bool is_returning;
 
@@ -169,11 +193,11 @@ source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
   thread = engine->thread;
   engine->is_prepared = false;
   start = now = g_get_monotonic_time ();
+  findings = dill_poller_collect (engine);
 
-  do
+  for (;;)
     {
       round_start = now;
-      dill_poller_collect (engine);
       wake_expired (engine);
       if (dill_list_is_empty (&engine->ready))
         break;
@@ -183,8 +207,13 @@ source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
       is_returning = dill_scheduler_run (thread, engine);
       now = g_get_monotonic_time ();
       adapt_quota (engine, now - round_start);
+      if (now - start >= DISPATCH_MAX_US || is_returning)
+        break;
+
+      findings = dill_list_is_empty (&engine->ready) ? look_again (engine, findings) : dill_poller_collect (engine);
+      if (findings == DILL_FOUND_NOTHING && dill_list_is_empty (&engine->ready))
+        break;
     }
-  while (now - start < DISPATCH_MAX_US && !is_returning);
 
   if (dill_list_is_empty (&engine->ready))
     trim_stacks (thread, now);

@@ -16,11 +16,11 @@ is_canceled (struct dill_thread *thread)
 {
   const struct dill_flow *current = thread->current;
 
-  /* A callback of a loop that is nested in a coroutine is not the coroutine. */
-  if (current != &thread->own && current->main_depth != g_main_depth ())
+  if (G_LIKELY (!current->canceled && current->n_closing == 0))
     return false;
 
-  return current->canceled || current->n_closing > 0;
+  /* A callback of a loop that is nested in a coroutine is not the coroutine. */
+  return current == &thread->own || current->main_depth == g_main_depth ();
 }
 
 int
@@ -44,17 +44,18 @@ dill_wait_allowed (void)
 static int
 find_engine (struct dill_thread *thread, struct dill_wait *wait)
 {
-  wait->engine = dill_engine_get (thread);
-  if (wait->engine == NULL)
-    return -1;
-
   if (dill_engine_can_suspend (thread))
     {
       wait->coroutine = thread->current;
+      wait->engine = thread->current->engine;
       return 0;
     }
 
   wait->coroutine = NULL;
+  wait->engine = dill_engine_get (thread);
+  if (wait->engine == NULL)
+    return -1;
+
   if (g_main_context_acquire (wait->engine->context))
     return 0;
 
@@ -63,12 +64,11 @@ find_engine (struct dill_thread *thread, struct dill_wait *wait)
   return -1;
 }
 
+/* Once dill_wait_allowed () has said that it may. */
 static int
 begin (struct dill_wait *wait, const char *what)
 {
-  struct dill_thread *thread = dill_thread_get ();
-
-  if (thread == NULL || dill_wait_allowed () < 0 || find_engine (thread, wait) < 0)
+  if (find_engine (dill_thread_self, wait) < 0)
     return -1;
 
   dill_list_init (&wait->queue);
@@ -241,7 +241,7 @@ dill_wait_yield (void)
 {
   struct dill_wait wait;
 
-  if (begin (&wait, "yield") < 0)
+  if (dill_wait_allowed () < 0 || begin (&wait, "yield") < 0)
     return -1;
 
   dill_wait_wake (&wait, DILL_READY);
@@ -277,7 +277,7 @@ dill_wait_fairly (int64_t result, int64_t deadline)
   if (result < 0 || deadline == 0 || !dill_wait_is_due () || (deadline > 0 && deadline <= dill_now ()))
     return result;
 
-  if (begin (&wait, "pause") == 0)
+  if (dill_wait_allowed () == 0 && begin (&wait, "pause") == 0)
     {
       end_round (wait.engine);
       dill_wait_wake (&wait, DILL_READY);
@@ -296,7 +296,7 @@ dill_wait_pause (struct dill_list *queue, const char *what, int64_t deadline)
   if (deadline >= 0 && deadline <= dill_now ())
     return DILL_TIMED_OUT;
 
-  if (begin (&wait, what) < 0)
+  if (dill_wait_allowed () < 0 || begin (&wait, what) < 0)
     return DILL_PENDING;
 
   /* In the queue, so that closing the object ends the pause; the timer is its turn. */

@@ -37,7 +37,13 @@ dill_connection_send (struct dill_connection *connection, struct dill_iolist_cur
 
   message.msg_iovlen = (size_t) dill_iolist_batch (cursor, pieces, DILL_IOLIST_BATCH, &length, &skip);
   do
-    n = sendmsg (watch->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    {
+      /* One piece alone takes the kernel less time this way. */
+      if (message.msg_iovlen == 1 && control == NULL)
+        n = send (watch->fd, pieces[0].iov_base, pieces[0].iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+      else
+        n = sendmsg (watch->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
   while (n < 0 && errno == EINTR);
 
   if (n >= 0)

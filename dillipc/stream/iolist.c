@@ -14,6 +14,13 @@ invalid (void)
   return -1;
 }
 
+static bool
+is_valid_item (const struct dill_iolist *item, bool may_skip, size_t total)
+{
+  return item->iol_rsvd == 0 && (item->iol_base != NULL || item->iol_len == 0 || may_skip)
+         && item->iol_len <= SSIZE_MAX - total;
+}
+
 int
 dill_iolist_check (const struct dill_iolist *first, const struct dill_iolist *last, bool may_skip, size_t *total)
 {
@@ -26,10 +33,15 @@ dill_iolist_check (const struct dill_iolist *first, const struct dill_iolist *la
   if (first == NULL || last == NULL || last->iol_next != NULL)
     return invalid ();
 
+  if (first == last) /* as most are */
+    {
+      *total = first->iol_len;
+      return is_valid_item (first, may_skip, 0) ? 0 : invalid ();
+    }
+
   for (const struct dill_iolist *item = first; item != NULL; item = item->iol_next)
     {
-      if (item->iol_rsvd != 0 || (item->iol_base == NULL && item->iol_len > 0 && !may_skip)
-          || item->iol_len > SSIZE_MAX - *total)
+      if (!is_valid_item (item, may_skip, *total))
         return invalid ();
 
       *total += item->iol_len;

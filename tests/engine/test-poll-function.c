@@ -1,0 +1,326 @@
+/* test-poll-function.c: a context that polls nothing but the library's descriptor waits in epoll_wait (2), and nothing is
+ * lost by that.
+ *
+ *  - A poll function of the program's own stays.
+ *  - Other threads can wake the context up.
+ *  - Events that were found while others had their turn are kept until the engine has its own, whatever happens meanwhile:
+ *    more descriptors to poll, a nested loop, the end of what they were for.
+ *  - A context that may spin does not when that does not pay, and keeps its deadlines.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "coroutine-utils.h"
+
+#include "engine/engine.h"
+#include "engine/poll-function.h"
+#include "engine/thread.h"
+#include <glib-unix.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef struct
+{
+  int s[2];
+  int handle;
+  int result; /* 1: none yet; otherwise 0 or errno */
+} Reader;
+
+static void
+read_byte (void *data)
+{
+  Reader *reader = data;
+  char byte;
+
+  reader->result = dill_brecv (reader->s[0], &byte, 1, -1) == 0 ? 0 : errno;
+}
+
+static void
+reader_start (Reader *reader)
+{
+  g_assert_no_errno (dill_ipc_pair (reader->s));
+  reader->result = 1;
+  reader->handle = test_assert_ok (dill_spawn (read_byte, reader));
+  g_assert_cmpint (reader->result, ==, 1);
+}
+
+static void
+reader_clear (Reader *reader)
+{
+  g_assert_no_errno (dill_hclose (reader->handle));
+  dill_hclose (reader->s[0]);
+  g_assert_no_errno (dill_hclose (reader->s[1]));
+}
+
+static const struct dill_gathering *
+gathering_of_context (void)
+{
+  return dill_engine_get (dill_thread_get ())->poller.gathering;
+}
+
+/* Until the context waits in the library's epoll descriptor. */
+static void
+settle (void)
+{
+  g_assert_nonnull (gathering_of_context ());
+  while (gathering_of_context ()->wakeup_fd < 0)
+    g_assert_no_errno (dill_msleep (dill_now () + 1));
+}
+
+static void
+test_installed (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  Reader reader;
+
+  reader_start (&reader);
+  g_assert_true (g_main_context_get_poll_func (g_main_context_default ()) != g_poll);
+  settle ();
+  g_assert_no_errno (dill_bsend (reader.s[1], "x", 1, soon ()));
+  test_iterate_until (reader.result != 1);
+  g_assert_cmpint (reader.result, ==, 0);
+  reader_clear (&reader);
+}
+
+static guint n_polls;
+
+static int
+count_polls (GPollFD *fds, guint n_fds, int timeout)
+{
+  n_polls++;
+  return g_poll (fds, n_fds, timeout);
+}
+
+static void
+test_left_alone (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  GMainContext *context = g_main_context_new ();
+  Reader reader;
+
+  g_main_context_push_thread_default (context);
+  g_main_context_set_poll_func (context, count_polls);
+  n_polls = 0;
+  reader_start (&reader);
+  g_assert_no_errno (dill_bsend (reader.s[1], "x", 1, soon ()));
+  test_iterate_until (reader.result != 1);
+  g_assert_cmpint (reader.result, ==, 0);
+  g_assert_cmpuint (n_polls, >, 0);
+  g_assert_true (g_main_context_get_poll_func (context) == count_polls);
+  g_assert_null (gathering_of_context ());
+  reader_clear (&reader);
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+}
+
+#define N_CALLS 300
+
+typedef struct
+{
+  GMainContext *context;
+  GAsyncQueue *answers;
+  guint n_calls;
+} Caller;
+
+static gboolean
+answer (gpointer data)
+{
+  Caller *caller = data;
+
+  caller->n_calls++;
+  g_async_queue_push (caller->answers, caller);
+  return G_SOURCE_REMOVE;
+}
+
+static gpointer
+call (gpointer data)
+{
+  Caller *caller = data;
+
+  for (guint i = 0; i < N_CALLS; i++)
+    {
+      g_main_context_invoke (caller->context, answer, caller);
+      g_async_queue_pop (caller->answers);
+    }
+  return NULL;
+}
+
+static void
+test_other_threads (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  Caller caller = { .context = g_main_context_default (), .answers = g_async_queue_new () };
+  Reader reader;
+  GThread *thread;
+
+  reader_start (&reader);
+  settle ();
+  thread = test_thread_start (call, &caller);
+  test_iterate_until (caller.n_calls == N_CALLS);
+  test_thread_join (thread);
+  g_async_queue_unref (caller.answers);
+  g_assert_cmpint (reader.result, ==, 1);
+  reader_clear (&reader);
+}
+
+/* A source of high priority that says only after the poll that it is ready, so that the engine's turn is taken from it. */
+typedef struct
+{
+  GSource source;
+  void (*act) (Reader *reader); /* what it does in its turn, once; NULL: not ready any more */
+  Reader *reader;
+  guint n_turns;
+} Intruder;
+
+static gboolean
+intruder_check (GSource *source)
+{
+  return ((Intruder *) source)->act != NULL;
+}
+
+static gboolean
+intruder_dispatch (GSource *source, GSourceFunc callback G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
+{
+  Intruder *intruder = (Intruder *) source;
+  void (*act) (Reader *reader) = intruder->act;
+
+  g_assert_cmpint (intruder->reader->result, ==, 1);
+  g_assert_cmpint (gathering_of_context ()->n_events, ==, 1);
+  if (++intruder->n_turns == 3)
+    {
+      intruder->act = NULL;
+      act (intruder->reader);
+    }
+  return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs intruder_funcs = { .check = intruder_check, .dispatch = intruder_dispatch };
+
+/* A byte is found for a reader, and ACT happens before the engine has its turn.  Returns what the reader has got. */
+static int
+intrude (void (*act) (Reader *reader))
+{
+  GSource *source = g_source_new (&intruder_funcs, sizeof (Intruder));
+  Intruder *intruder = (Intruder *) source;
+  Reader reader;
+
+  reader_start (&reader);
+  settle ();
+  intruder->act = act;
+  intruder->reader = &reader;
+  intruder->n_turns = 0;
+  g_source_set_priority (source, G_PRIORITY_HIGH);
+  g_source_attach (source, NULL);
+  g_assert_no_errno (dill_bsend (reader.s[1], "x", 1, soon ()));
+
+  test_iterate_until (reader.result != 1);
+  g_assert_cmpuint (intruder->n_turns, ==, 3);
+  g_source_destroy (source);
+  g_source_unref (source);
+  reader_clear (&reader);
+  return reader.result;
+}
+
+static int pipe_fds[2];
+static guint n_bytes_piped;
+
+static gboolean
+on_pipe (int fd, GIOCondition condition G_GNUC_UNUSED, gpointer data G_GNUC_UNUSED)
+{
+  char byte;
+
+  g_assert_cmpint (read (fd, &byte, 1), ==, 1);
+  n_bytes_piped++;
+  return G_SOURCE_REMOVE;
+}
+
+static void
+add_descriptor (Reader *reader G_GNUC_UNUSED)
+{
+  g_unix_fd_add (pipe_fds[0], G_IO_IN, on_pipe, NULL);
+}
+
+static void
+test_more_descriptors (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  n_bytes_piped = 0;
+  g_assert_no_errno (pipe (pipe_fds));
+  g_assert_cmpint (intrude (add_descriptor), ==, 0);
+  g_assert_cmpint (write (pipe_fds[1], "x", 1), ==, 1);
+  test_iterate_until (n_bytes_piped == 1);
+  close (pipe_fds[0]);
+  close (pipe_fds[1]);
+}
+
+static void
+run_nested_loop (Reader *reader)
+{
+  test_iterate_until (reader->result != 1);
+}
+
+static void
+test_nested_loop (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  g_assert_cmpint (intrude (run_nested_loop), ==, 0);
+}
+
+static void
+close_connection (Reader *reader)
+{
+  g_assert_no_errno (dill_hclose (reader->s[0]));
+}
+
+static void
+test_closed_meanwhile (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  g_assert_cmpint (intrude (close_connection), ==, ECANCELED);
+}
+
+static gint64
+thread_time (void)
+{
+  struct timespec now;
+
+  g_assert_no_errno (clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now));
+  return now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000;
+}
+
+static void
+test_spin (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  Reader reader;
+  gint64 used;
+
+  dill_set_spin (1000);
+  reader_start (&reader);
+  settle ();
+
+  /* 100 waits with a millisecond of spinning each would take ten times as long. */
+  used = thread_time ();
+  for (guint i = 0; i < 100; i++)
+    {
+      int64_t deadline = dill_now () + 2;
+
+      g_assert_no_errno (dill_msleep (deadline));
+      g_assert_cmpint (dill_now (), >=, deadline);
+    }
+  g_assert_cmpint (thread_time () - used, <, 40000);
+
+  g_assert_no_errno (dill_bsend (reader.s[1], "x", 1, soon ()));
+  test_iterate_until (reader.result != 1);
+  g_assert_cmpint (reader.result, ==, 0);
+  dill_set_spin (0);
+  reader_clear (&reader);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  test_add ("/poll-function/installed", test_installed);
+  test_add ("/poll-function/left-alone", test_left_alone);
+  test_add ("/poll-function/other-threads", test_other_threads);
+  test_add ("/poll-function/more-descriptors", test_more_descriptors);
+  test_add ("/poll-function/nested-loop", test_nested_loop);
+  test_add ("/poll-function/closed-meanwhile", test_closed_meanwhile);
+  test_add ("/poll-function/spin", test_spin);
+
+  return g_test_run ();
+}
