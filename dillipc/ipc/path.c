@@ -25,8 +25,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452 /* Linux 6.6 */
+#endif
 
 #define FD_LINK_SIZE sizeof "/proc/self/fd/2147483647"
 
@@ -224,10 +229,11 @@ dill_path_chmod_file (int file_fd, int dir_fd, const char *name, mode_t mode)
   if (link_to_fd (file_fd, link))
     return chmod (link, mode);
 
-  /* Not every kernel can keep from following a symbolic link here.  The caller has just seen that there is none. */
-  if (fchmodat (dir_fd, name, mode, AT_SYMLINK_NOFOLLOW) == 0)
+  /* Not fchmodat () with AT_SYMLINK_NOFOLLOW, for which the C library may follow the link in /proc that was found
+   * wanting.  On an older kernel the name must do: the caller has just seen that it is no symbolic link. */
+  if (syscall (SYS_fchmodat2, file_fd, "", mode, AT_EMPTY_PATH) == 0)
     return 0;
-  return errno == EOPNOTSUPP ? fchmodat (dir_fd, name, mode, 0) : -1;
+  return fchmodat (dir_fd, name, mode, 0);
 }
 
 /* dill_path_connect () for a path that does not fit, without /proc. */

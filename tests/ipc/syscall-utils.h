@@ -22,11 +22,30 @@
 /* What a child exits with when the machine does not let it do what it is for. */
 #define CANNOT 77
 
+#define NO_SECCOMP "seccomp filters are not permitted here"
+
+/* Asserts that a child has exited with 0, or skips the test for the reason WHY_NOT.  Returns whether the child could. */
+static inline bool
+check_child (int status, const char *why_not)
+{
+  if (status == CANNOT)
+    g_test_skip (why_not);
+  else
+    g_assert_cmpint (status, ==, 0);
+  return status != CANNOT;
+}
+
 /* The call behind glibc's fstatat (), whose name is not the same everywhere. */
 #ifdef SYS_newfstatat
 #define SYS_FSTATAT SYS_newfstatat
 #else
 #define SYS_FSTATAT SYS_fstatat64
+#endif
+
+#ifdef SYS_fchmodat2
+#define SYS_FCHMODAT2 SYS_fchmodat2
+#else
+#define SYS_FCHMODAT2 452
 #endif
 
 /* From now on the system call NUMBER of this process ends in ACTION, one of SECCOMP_RET_... */

@@ -1,18 +1,20 @@
-/* test-address-errors.c: errnos are those of bind () and connect () on a short path, however long the path is.
+/* test-address-errors.c: errnos are those of bind () and connect () on a short path, however long the path or one of its
+ * components is, and be there a /proc or not.
  *
  * What Linux gives for short paths is not written down here but asked for, case by case.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "address-utils.h"
+#include "proc-utils.h"
 
-#include <sched.h>
-#include <sys/mount.h>
+#include <stdio.h>
 
 #define NOBODY 65534
 
-/* What a child returns when the machine does not let it do what it is for. */
-#define CANNOT 77
+/* As long as the components of twins are: too long to be bound in place by way of /proc, but not to be connected to
+ * without it. */
+#define TWIN_LENGTH 100
 
 /* bind () or connect () by hand.  Returns 0 or errno. */
 static int
@@ -84,53 +86,146 @@ static const char *const odd_paths[] = {
   "dir/../new",
 };
 
-/* One path of the table, as it is and blown up beyond sun_path. */
+/* PATH with long names in place of all but "." and "..". */
+static char *
+twin_of (const char *path)
+{
+  g_auto (GStrv) components = g_strsplit (path, "/", -1);
+
+  for (char **component = components; *component != NULL; component++)
+    if (**component != '\0' && !g_str_equal (*component, ".") && !g_str_equal (*component, ".."))
+      {
+        g_autofree char *name = g_steal_pointer (component);
+        g_autofree char *padding = g_strnfill (TWIN_LENGTH - strlen (name), '~');
+
+        *component = g_strconcat (name, padding, NULL);
+      }
+
+  return g_strjoinv ("/", components);
+}
+
+/* PATH blown up beyond sun_path. */
+static char *
+detour_to (const char *path)
+{
+  g_autofree char *slashes = g_strnfill (150, '/');
+  GString *detour = g_string_new (path[0] == '/' ? slashes : NULL);
+
+  for (int i = 0; i < 60 && path[0] != '/'; i++)
+    g_string_append (detour, "./");
+  g_string_append (detour, path);
+  return g_string_free (detour, FALSE);
+}
+
+/* One path of the table, as it is, by a detour, and with long names. */
 static void
 compare_odd (const char *path)
 {
-  g_autofree char *slashes = g_strnfill (150, '/');
-  GString *detour = g_string_new (NULL);
-  int bind_result = raw_call (raw_bind, path);
+  g_autofree char *detour = detour_to (path);
+  g_autofree char *twin = twin_of (path);
+  g_autofree char *twin_detour = detour_to (twin);
+  const char *const forms[] = { path, detour, twin, twin_detour };
+  int bind_result;
   int connect_result;
 
+  bind_result = raw_call (raw_bind, path);
   if (bind_result == 0)
     g_assert_no_errno (unlink (path));
   connect_result = raw_call (raw_connect, path);
-
-  if (path[0] == '/')
-    g_string_append (detour, slashes);
-  else
-    for (int i = 0; i < 60; i++)
-      g_string_append (detour, "./");
-  g_string_append (detour, path);
-
   g_test_message ("%s: bind %s, connect %s", path, test_errno_name (bind_result), test_errno_name (connect_result));
-  g_assert_cmpint (listen_error (path), ==, bind_result);
-  g_assert_cmpint (listen_error (detour->str), ==, bind_result);
-  g_assert_cmpint (connect_error (path), ==, connect_result);
-  g_assert_cmpint (connect_error (detour->str), ==, connect_result);
 
-  g_string_free (detour, TRUE);
+  for (guint i = 0; i < G_N_ELEMENTS (forms); i++)
+    {
+      g_assert_cmpint (listen_error (forms[i]), ==, bind_result);
+      g_assert_cmpint (connect_error (forms[i]), ==, connect_result);
+      if (!g_str_equal (path, "dead")) /* which is replaced */
+        g_assert_cmpint (replace_error (forms[i]), ==, bind_result);
+    }
+}
+
+/* Leaves at PATH, and at its twin, whatever MAKE makes there, given a short name. */
+static void
+make_twins (int (*make) (const char *name), const char *path, int results[2])
+{
+  g_autofree char *twin = twin_of (path);
+
+  results[1] = make (path);
+  g_assert_no_errno (rename (path, twin));
+  results[0] = make (path);
+}
+
+static int
+make_stream (const char *name)
+{
+  return bind_raw (name, SOCK_STREAM);
+}
+
+static int
+make_listener (const char *name)
+{
+  int fd = bind_raw (name, SOCK_STREAM);
+
+  g_assert_no_errno (listen (fd, 1000));
+  return fd;
+}
+
+static int
+make_datagram (const char *name)
+{
+  return bind_raw (name, SOCK_DGRAM);
+}
+
+static int
+make_file (const char *name)
+{
+  return test_assert_ok (open (name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+}
+
+static int
+make_directory (const char *name)
+{
+  g_assert_no_errno (mkdir (name, 0755));
+  return test_assert_ok (open (name, O_RDONLY | O_CLOEXEC));
+}
+
+/* A symbolic link and its twin, which leads to the target's twin. */
+static void
+link_twins (const char *target, const char *path)
+{
+  g_autofree char *target_twin = twin_of (target);
+  g_autofree char *twin = twin_of (path);
+
+  g_assert_no_errno (symlink (target, path));
+  g_assert_no_errno (symlink (target_twin, twin));
+}
+
+static void
+close_both (int fds[2])
+{
+  close (fds[0]);
+  close (fds[1]);
 }
 
 static int
 in_odd (gpointer data)
 {
-  int live;
-  int dgram;
+  int fds[2], live[2], datagram[2];
 
+  use_own_context ();
   g_assert_no_errno (chdir (data));
-  g_assert_no_errno (mkdir ("dir", 0755));
-  close (test_assert_ok (open ("file", O_WRONLY | O_CREAT | O_CLOEXEC, 0644)));
-  g_assert_no_errno (symlink ("nowhere", "dangling"));
-  g_assert_no_errno (symlink ("loop", "loop"));
-  g_assert_no_errno (symlink ("live", "link-to-live"));
-  g_assert_no_errno (symlink ("dead", "link-to-dead"));
-  g_assert_no_errno (symlink ("dir", "link-to-dir"));
-  close (bind_raw ("dead", SOCK_STREAM));
-  dgram = bind_raw ("dgram", SOCK_DGRAM);
-  live = bind_raw ("live", SOCK_STREAM);
-  g_assert_no_errno (listen (live, 1000));
+  make_twins (make_directory, "dir", fds);
+  close_both (fds);
+  make_twins (make_file, "file", fds);
+  close_both (fds);
+  make_twins (make_stream, "dead", fds);
+  close_both (fds);
+  make_twins (make_datagram, "dgram", datagram);
+  make_twins (make_listener, "live", live);
+  link_twins ("nowhere", "dangling");
+  link_twins ("loop", "loop");
+  link_twins ("live", "link-to-live");
+  link_twins ("dead", "link-to-dead");
+  link_twins ("dir", "link-to-dir");
 
   for (guint i = 0; i < G_N_ELEMENTS (odd_paths); i++)
     compare_odd (odd_paths[i]);
@@ -139,44 +234,60 @@ in_odd (gpointer data)
   g_assert_cmpint (listen_error (""), ==, ENOENT);
   g_assert_cmpint (connect_error (""), ==, ENOENT);
 
-  close (live);
-  close (dgram);
+  close_both (live);
+  close_both (datagram);
   return 0;
 }
 
 static void
-test_odd_paths (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+test_odd_paths (TestDir *test, gconstpointer data)
 {
+  proc_is_hidden = GPOINTER_TO_SIZE (data);
   g_assert_cmpint (test_in_child (in_odd, test->dir), ==, 0);
 }
 
 static const char *const forbidden_paths[]
     = { "closed/x", "closed/live", "unwritable/x", "unwritable/live", "private" };
 
+static void
+set_mode (const char *path, mode_t mode)
+{
+  g_autofree char *twin = twin_of (path);
+
+  g_assert_no_errno (chmod (path, mode));
+  g_assert_no_errno (chmod (twin, mode));
+}
+
+/* In the working directory, and linked into others, where a name may be long. */
 static int
 in_permissions (gpointer data)
 {
-  int inside;
-  int private;
+  static const char *const shut[] = { "closed", "unwritable" };
+  int fds[2], private[2];
 
+  use_own_context ();
   if (chmod (data, 0755) < 0 || chdir (data) < 0)
     return 1;
-  g_assert_no_errno (mkdir ("closed", 0700));
-  g_assert_no_errno (mkdir ("unwritable", 0755));
-  inside = bind_raw ("closed/live", SOCK_STREAM);
-  g_assert_no_errno (listen (inside, 10));
-  private = bind_raw ("private", SOCK_STREAM);
-  g_assert_no_errno (listen (private, 10));
-  g_assert_no_errno (link ("private", "unwritable/live"));
+  make_twins (make_listener, "private", private);
+  for (guint i = 0; i < G_N_ELEMENTS (shut); i++)
+    {
+      g_autofree char *live = g_strconcat (shut[i], "/live", NULL);
+      g_autofree char *live_twin = twin_of (live);
 
+      make_twins (make_directory, shut[i], fds);
+      close_both (fds);
+      g_assert_no_errno (link ("private", live));
+      g_assert_no_errno (link ("private", live_twin));
+    }
+
+  set_mode ("private", 0600);
+  set_mode ("closed", geteuid () == 0 ? 0700 : 0);
+  set_mode ("unwritable", geteuid () == 0 ? 0755 : 0555);
   if (geteuid () == 0)
     g_assert_no_errno (setresuid (NOBODY, NOBODY, NOBODY));
   else
-    {
-      g_assert_no_errno (chmod ("closed", 0));
-      g_assert_no_errno (chmod ("unwritable", 0555));
-      g_assert_no_errno (chmod ("private", 0));
-    }
+    set_mode ("private", 0);
+
   /* The directory is reached by the working directory alone: those above it may be closed to nobody. */
   for (guint i = 0; i < G_N_ELEMENTS (forbidden_paths); i++)
     compare_odd (forbidden_paths[i]);
@@ -184,103 +295,15 @@ in_permissions (gpointer data)
   g_assert_cmpint (listen_error ("closed/x"), ==, EACCES);
   g_assert_cmpint (listen_error ("unwritable/x"), ==, EACCES);
   g_assert_cmpint (connect_error ("private"), ==, EACCES);
+  close_both (private);
   return 0;
 }
 
 static void
-test_permissions (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+test_permissions (TestDir *test, gconstpointer data)
 {
+  proc_is_hidden = GPOINTER_TO_SIZE (data);
   g_assert_cmpint (test_in_child (in_permissions, test->dir), ==, 0);
-}
-
-/* An empty file system over /proc, for this process alone. */
-static bool
-hide_proc (void)
-{
-  if (unshare (CLONE_NEWNS) < 0 && unshare (CLONE_NEWUSER | CLONE_NEWNS) < 0)
-    return false;
-
-  return mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && mount ("none", "/proc", "tmpfs", 0, NULL) == 0
-         && access ("/proc/self", F_OK) < 0;
-}
-
-/* round_trip () without what needs /proc to count descriptors. */
-static void
-round_trip_without_proc (const char *path, mode_t mode)
-{
-  struct dill_socket_file file;
-  int listener = test_assert_ok (dill_address_listen (path, 1, 0, mode, &file));
-  int client = new_socket ();
-  struct stat status;
-
-  g_assert_no_errno (lstat (path, &status));
-  g_assert_true (S_ISSOCK (status.st_mode));
-  g_assert_cmpint (status.st_mode & 0777, ==, mode);
-  g_assert_cmpuint (count_siblings (path), ==, 1);
-
-  if (strlen (file.name) <= SUN_PATH_MAX)
-    {
-      g_assert_no_errno (dill_address_connect (client, path, 0));
-      close (test_assert_ok (accept (listener, NULL, NULL)));
-      test_assert_errno (dill_address_connect (client, path, 0), EISCONN);
-    }
-  else /* the one thing for which there is no way */
-    test_assert_errno (dill_address_connect (client, path, 0), ENAMETOOLONG);
-
-  dill_socket_file_release (&file, false);
-  test_assert_errno (dill_address_connect (client, path, 0), ENOENT);
-  g_assert_cmpuint (count_siblings (path), ==, 0);
-  close (client);
-  close (listener);
-}
-
-static int
-in_without_proc (gpointer data)
-{
-  TestDir *test = data;
-  g_autofree char *shallow = make_path (test->dir, SUN_PATH_MAX, 6);
-  g_autofree char *deep = make_path (test->dir, 1000, 80);
-  g_autofree char *named = make_path (test->dir, 600, 200);
-  g_autofree char *between = make_path (test->dir, 600, 100);
-  g_autofree char *missing = g_strconcat (deep, "/x", NULL);
-  g_autofree char *working_dir = g_get_current_dir ();
-  g_autofree char *working_dir_after = NULL;
-  struct dill_socket_file file;
-  int fd;
-
-  if (!hide_proc ())
-    return CANNOT;
-
-  umask (077);
-  round_trip_without_proc (shallow, 0660);
-  round_trip_without_proc (deep, 0660);
-  round_trip_without_proc (named, 0600);
-  round_trip_without_proc (between, 0777);
-
-  /* The caller, unlike the thread, has not moved. */
-  working_dir_after = g_get_current_dir ();
-  g_assert_cmpstr (working_dir, ==, working_dir_after);
-
-  fd = test_assert_ok (dill_address_listen (deep, 1, 0, 0, &file));
-  test_assert_errno (dill_address_listen (deep, 1, 0, 0, &file), EADDRINUSE);
-  test_assert_errno (dill_address_listen (missing, 1, 0, 0, &file), ENOTDIR);
-  test_assert_errno (dill_address_listen (deep, 1, DILL_IPC_LISTEN_REPLACE_STALE, 0, &file), EADDRINUSE);
-  close (fd);
-  fd = test_assert_ok (dill_address_listen (deep, 1, DILL_IPC_LISTEN_REPLACE_STALE, 0, &file));
-  dill_socket_file_release (&file, false);
-  close (fd);
-  return 0;
-}
-
-static void
-test_without_proc (TestDir *test, gconstpointer data G_GNUC_UNUSED)
-{
-  int result = test_in_child (in_without_proc, test);
-
-  if (result == CANNOT)
-    g_test_skip ("mounting over /proc in a namespace of its own is not permitted here");
-  else
-    g_assert_cmpint (result, ==, 0);
 }
 
 int
@@ -288,9 +311,10 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
-  test_add ("/address/errors/odd-paths", test_odd_paths);
-  test_add ("/address/errors/permissions", test_permissions);
-  test_add ("/address/without-proc", test_without_proc);
+  test_add_data ("/address/errors/odd-paths", GSIZE_TO_POINTER (false), test_odd_paths);
+  test_add_data ("/address/errors/odd-paths-without-proc", GSIZE_TO_POINTER (true), test_odd_paths);
+  test_add_data ("/address/errors/permissions", GSIZE_TO_POINTER (false), test_permissions);
+  test_add_data ("/address/errors/permissions-without-proc", GSIZE_TO_POINTER (true), test_permissions);
 
   return g_test_run ();
 }

@@ -146,6 +146,7 @@ try_abstract (const char *name)
   socklen_t length = sizeof address;
   int listener = test_assert_ok (dill_address_listen (name, 1, DILL_IPC_ABSTRACT, 0, &file));
   int client = new_socket ();
+  int lowest;
 
   g_assert_no_errno (getsockname (listener, (struct sockaddr *) &address, &length));
   g_assert_cmpuint (length, ==, offsetof (struct sockaddr_un, sun_path) + 1 + strlen (name));
@@ -156,7 +157,10 @@ try_abstract (const char *name)
   g_assert_null (file.name);
   g_assert_cmpint (file.dir_fd, ==, -1);
 
+  lowest = lowest_free_fd ();
   test_assert_errno (dill_address_listen (name, 1, DILL_IPC_ABSTRACT, 0, &other), EADDRINUSE);
+  g_assert_null (other.path);
+  g_assert_cmpint (lowest_free_fd (), ==, lowest);
   g_assert_no_errno (dill_address_connect (client, name, DILL_IPC_ABSTRACT));
   close (test_assert_ok (accept (listener, NULL, NULL)));
 
@@ -233,61 +237,88 @@ static void
 allow_descriptors (guint count)
 {
   struct rlimit limit;
-  int lowest;
-  int next;
+  int fds[16];
 
+  g_assert_cmpuint (count, <, G_N_ELEMENTS (fds));
   g_assert_no_errno (getrlimit (RLIMIT_NOFILE, &limit));
   limit.rlim_cur = limit.rlim_max;
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
 
-  /* A child has no gaps: what it inherits and opens is numbered through. */
-  lowest = test_assert_ok (fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
-  next = test_assert_ok (fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
-  close (lowest);
-  close (next);
-  g_assert_cmpint (next, ==, lowest + 1);
+  /* The limit is one of numbers: the first that is not to be had. */
+  for (guint i = 0; i <= count; i++)
+    fds[i] = test_assert_ok (fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
+  for (guint i = 0; i <= count; i++)
+    close (fds[i]);
 
-  limit.rlim_cur = lowest + count;
+  limit.rlim_cur = (rlim_t) fds[count];
   g_assert_no_errno (setrlimit (RLIMIT_NOFILE, &limit));
 }
 
-/* With too few descriptors listen and connect fail, say so, and leave nothing behind. */
+/* With too few descriptors listen and connect fail, say so, and leave behind what was there before. */
+typedef struct
+{
+  const char *path;
+  unsigned flags;
+} Request;
+
 static int
 in_descriptors (gpointer data)
 {
-  const char *path = data;
-  g_autofree char *parent = g_path_get_dirname (path);
-  g_autofree char *name = g_path_get_basename (path);
+  const Request *request = data;
+  g_autofree char *parent = g_path_get_dirname (request->path);
+  g_autofree char *name = g_path_get_basename (request->path);
   int dir_fd = test_assert_ok (open (parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   int client = new_socket ();
+  bool is_stale = request->flags & DILL_IPC_LISTEN_REPLACE_STALE;
   struct dill_socket_file file;
-  struct stat status;
+  struct stat before, after;
   guint needed = 0;
+  int lowest;
   int fd;
 
+  if (is_stale)
+    {
+      /* Listening waits now and then: a file that was exchanged and put back is a new one. */
+      use_own_context ();
+      g_assert_no_errno (dill_msleep (dill_now () + 1));
+      make_stale (request->path);
+      wait_until_old (request->path);
+      g_assert_no_errno (fstatat (dir_fd, name, &before, AT_SYMLINK_NOFOLLOW));
+    }
+
+  lowest = lowest_free_fd ();
   for (;;)
     {
+      allow_descriptors (10);
+      g_assert_cmpint (lowest_free_fd (), ==, lowest);
       allow_descriptors (needed);
-      fd = dill_address_listen (path, 1, 0, 0666, &file);
+      fd = dill_address_listen (request->path, 1, request->flags, 0666, &file);
       if (fd >= 0)
         break;
 
       g_assert_cmpint (errno, ==, EMFILE);
       g_assert_null (file.path);
       g_assert_cmpint (file.dir_fd, ==, -1);
-      test_assert_errno (fstatat (dir_fd, name, &status, AT_SYMLINK_NOFOLLOW), ENOENT);
+      if (is_stale)
+        {
+          g_assert_no_errno (fstatat (dir_fd, name, &after, AT_SYMLINK_NOFOLLOW));
+          g_assert_true (dill_stale_same_file (&before, &after));
+        }
+      else
+        test_assert_errno (fstatat (dir_fd, name, &after, AT_SYMLINK_NOFOLLOW), ENOENT);
       g_assert_cmpuint (++needed, <, 10);
     }
 
-  g_assert_cmpuint (needed, >=, 2); /* the directory and the socket */
+  g_assert_cmpuint (needed, >=, is_stale ? 4 : 2); /* the directory and the socket, and the lock and another look */
 
   allow_descriptors (0);
-  test_assert_errno (dill_address_connect (client, path, 0), EMFILE);
+  test_assert_errno (dill_address_connect (client, request->path, 0), EMFILE);
   allow_descriptors (1);
-  g_assert_no_errno (dill_address_connect (client, path, 0));
+  g_assert_no_errno (dill_address_connect (client, request->path, 0));
   allow_descriptors (10);
+  g_assert_cmpuint (count_siblings (request->path), ==, 1);
   dill_socket_file_release (&file, false);
-  g_assert_cmpuint (count_siblings (path), ==, 0);
+  g_assert_cmpuint (count_siblings (request->path), ==, 0);
 
   close (fd);
   close (client);
@@ -296,13 +327,18 @@ in_descriptors (gpointer data)
 }
 
 static void
-test_descriptors (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+test_descriptors (TestDir *test, gconstpointer data)
 {
   g_autofree char *deep = make_path (test->dir, 1000, 6);
   g_autofree char *named = make_path (test->dir, 600, 200);
+  const char *const paths[] = { deep, named };
 
-  g_assert_cmpint (test_in_child (in_descriptors, deep), ==, 0);
-  g_assert_cmpint (test_in_child (in_descriptors, named), ==, 0);
+  for (guint i = 0; i < G_N_ELEMENTS (paths); i++)
+    {
+      Request request = { paths[i], (unsigned) GPOINTER_TO_SIZE (data) };
+
+      g_assert_cmpint (test_in_child (in_descriptors, &request), ==, 0);
+    }
 }
 
 int
@@ -318,7 +354,8 @@ main (int argc, char **argv)
   test_add ("/address/arguments", test_arguments);
   test_add ("/address/abstract", test_abstract);
   test_add ("/address/backlog", test_backlog);
-  test_add ("/address/descriptors", test_descriptors);
+  test_add_data ("/address/descriptors/free-name", GSIZE_TO_POINTER (0), test_descriptors);
+  test_add_data ("/address/descriptors/stale", GSIZE_TO_POINTER (DILL_IPC_LISTEN_REPLACE_STALE), test_descriptors);
 
   return g_test_run ();
 }

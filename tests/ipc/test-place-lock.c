@@ -235,16 +235,42 @@ in_without_locks (gpointer data)
 static void
 test_without_locks (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
-  int result;
-
   make_stale (test->path);
   wait_until_old (test->path);
+  check_child (test_in_child (in_without_locks, test->path), NO_SECCOMP);
+}
 
-  result = test_in_child (in_without_locks, test->path);
-  if (result == CANNOT)
-    g_test_skip ("seccomp filters are not permitted here");
-  else
-    g_assert_cmpint (result, ==, 0);
+/* Another thread forks a child while this one has the lock; the library, linked in statically, finds this flock (). */
+static bool forks_at_lock;
+static pid_t forked;
+
+int
+flock (int fd, int operation)
+{
+  int result = (int) syscall (SYS_flock, fd, operation);
+
+  if (forks_at_lock && operation & LOCK_EX && result == 0)
+    {
+      forks_at_lock = false;
+      forked = test_assert_ok (fork ());
+      while (forked == 0)
+        pause ();
+    }
+  return result;
+}
+
+static void
+test_lock_inherited (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  int dir_fd = test_assert_ok (open (test->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+
+  forks_at_lock = true;
+  g_assert_cmpint (replace_error (test->path), ==, 0);
+  g_assert_cmpint (forked, >, 0);
+  g_assert_no_errno (flock (dir_fd, LOCK_EX | LOCK_NB)); /* it is not the child's now */
+  g_assert_no_errno (kill (forked, SIGKILL));
+  g_assert_cmpint (test_child_wait (forked), ==, 128 + SIGKILL);
+  close (dir_fd);
 }
 
 int
@@ -259,6 +285,7 @@ main (int argc, char **argv)
   test_add ("/place/lock/context-ends", test_context_ends);
   test_add ("/place/lock/unreadable", test_unreadable);
   test_add ("/place/lock/unsupported", test_without_locks);
+  test_add ("/place/lock/inherited", test_lock_inherited);
 
   return g_test_run ();
 }

@@ -5,6 +5,8 @@
 #include "address-utils.h"
 #include "syscall-utils.h"
 
+#include <dillipc/dill-handle.h>
+
 #include <endian.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -226,12 +228,90 @@ test_release_locked (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 
   open_listener (&listener, test->path, 0);
   g_assert_no_errno (flock (dir_fd, LOCK_EX));
-  close_listener (&listener);
+  errno = EXDEV;
+  dill_socket_file_release (&listener.file, false);
+  g_assert_cmpint (errno, ==, EXDEV);
+  close (listener.fd);
   g_assert_cmpuint (count_siblings (test->path), ==, 0);
 
   open_listener (&listener, test->path, 0); /* without the flag nothing waits for the lock either */
   close_listener (&listener);
   close (dir_fd);
+}
+
+static int
+listen_and_close (gpointer data)
+{
+  int s;
+
+  use_own_context ();
+  umask (077);
+  s = test_assert_ok (dill_ipc_listen_full (data, 1, 0, 0606, NULL));
+  return dill_hclose (s) < 0 ? errno : 0;
+}
+
+/* A child that is stopped on its way through listen_and_close (), before the system call NUMBER, which comes after FIRST.
+ * Returns -1, and skips the test, where that is not permitted. */
+static pid_t
+stop_before (const char *path, long first, long number)
+{
+  pid_t pid = trace_start (listen_and_close, (gpointer) path);
+  int status;
+
+  if (pid < 0)
+    g_test_skip ("ptrace is not permitted here");
+  else
+    g_assert_true (trace_until (pid, first, &status) && trace_until (pid, number, &status));
+  return pid;
+}
+
+/* The file goes while the socket still listens, so that nobody can take it for a stale one, and under the lock. */
+static void
+test_release_order (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  int dir_fd = test_assert_ok (open (test->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  pid_t pid = stop_before (test->path, SYS_listen, SYS_unlinkat);
+  int client = new_socket ();
+
+  if (pid >= 0)
+    {
+      g_assert_no_errno (dill_address_connect (client, test->path, 0));
+      test_assert_errno (flock (dir_fd, LOCK_EX | LOCK_NB), EWOULDBLOCK);
+      g_assert_cmpint (trace_finish (pid), ==, 0);
+      g_assert_cmpuint (count_siblings (test->path), ==, 0);
+    }
+  close (client);
+  close (dir_fd);
+}
+
+/* Whoever may write to the directory puts another file in the socket's place at once: it keeps its bits, and stays. */
+static void
+test_file_swapped (TestDir *test, gconstpointer data)
+{
+  static const char *const links[] = { NULL, "other", "socket-aside" };
+  const long calls[] = { SYS_FSTATAT, SYS_openat };
+  g_autofree char *other = g_build_filename (test->dir, "other", NULL);
+  g_autofree char *aside = g_strconcat (test->path, "-aside", NULL);
+  const char *link = links[GPOINTER_TO_SIZE (data)];
+
+  g_assert_true (g_file_set_contents (other, "", 0, NULL));
+  g_assert_no_errno (chmod (other, 0640));
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    {
+      pid_t pid = stop_before (test->path, SYS_bind, calls[i]);
+
+      if (pid < 0)
+        return;
+
+      g_assert_no_errno (rename (test->path, aside));
+      g_assert_no_errno (link != NULL ? symlink (link, test->path) : rename (other, test->path));
+      g_assert_cmpint (trace_finish (pid), ==, 0);
+      g_assert_no_errno (access (link != NULL ? aside : test->path, F_OK));
+      g_assert_no_errno (link != NULL ? unlink (test->path) : rename (test->path, other));
+      g_assert_cmpint (mode_of (other), ==, 0640);
+      g_assert_cmpint (mode_of (aside), ==, 0600); /* as the umask left it */
+      g_assert_no_errno (unlink (aside));
+    }
 }
 
 /* A call of listen () in a child where the system call NUMBER fails. */
@@ -241,16 +321,6 @@ typedef struct
   long number;
   int error;
 } Fault;
-
-/* The lowest free descriptor number: the same before and after where nothing leaks, and it takes no fstat () to ask. */
-static int
-lowest_free_fd (void)
-{
-  int fd = test_assert_ok (fcntl (STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
-
-  close (fd);
-  return fd;
-}
 
 static int
 in_fault (gpointer data)
@@ -285,19 +355,12 @@ test_failures (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   for (guint i = 0; i < G_N_ELEMENTS (faults); i++)
     for (int p = 0; p < 3; p++)
       {
-        int result;
-
         if (faults[i].number == SYS_renameat2 && p < 2)
           continue; /* nothing is renamed */
 
         faults[i].path = paths[p];
-        result = test_in_child (in_fault, &faults[i]);
-        if (result == CANNOT)
-          {
-            g_test_skip ("seccomp filters are not permitted here");
-            goto out;
-          }
-        g_assert_cmpint (result, ==, 0);
+        if (!check_child (test_in_child (in_fault, &faults[i]), NO_SECCOMP))
+          goto out;
         test_assert_errno (access (paths[p], F_OK), ENOENT);
         if (p > 0)
           g_assert_cmpuint (count_siblings (paths[p]), ==, 0);
@@ -319,6 +382,10 @@ main (int argc, char **argv)
   test_add ("/socket-file/release/child", test_release_in_child);
   test_add ("/socket-file/release/moved", test_release_moved);
   test_add ("/socket-file/release/locked", test_release_locked);
+  test_add ("/socket-file/release/order", test_release_order);
+  test_add_data ("/socket-file/swapped/file", GSIZE_TO_POINTER (0), test_file_swapped);
+  test_add_data ("/socket-file/swapped/link", GSIZE_TO_POINTER (1), test_file_swapped);
+  test_add_data ("/socket-file/swapped/link-to-socket", GSIZE_TO_POINTER (2), test_file_swapped);
   test_add ("/socket-file/failures", test_failures);
 
   return g_test_run ();
