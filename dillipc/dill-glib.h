@@ -8,9 +8,15 @@
 #define DILL_GLIB_H
 
 #include <dillipc/dill-macros.h>
+#include <glib.h>
+
+#if !defined(DILL_DISABLE_SOCKETS)
 #include <gio/gio.h>
+#endif
 
 DILL_BEGIN_DECLS
+
+#if !defined(DILL_DISABLE_SOCKETS)
 
 /**
  * DillIpcSourceFunc:
@@ -75,6 +81,8 @@ DILL_EXPORT GSocketConnection *dill_ipc_steal_connection (int s, GError **error)
  *  - EMFILE: no descriptor is left in the process
  */
 DILL_EXPORT int dill_ipc_from_connection (GSocketConnection *connection, GError **error);
+
+#endif
 
 /**
  * dill_set_priority:

@@ -1,10 +1,11 @@
-/* dill-macros.h: what every public header needs: visibility and compiler attributes.
+/* dill-macros.h: what every public header needs: visibility, compiler attributes, and how the library was configured.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #ifndef DILL_MACROS_H
 #define DILL_MACROS_H
 
+#include <dillipc/dill-config.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>

@@ -1,4 +1,5 @@
-/* libdill.h: source compatibility with libdill.  Its raw names can be kept away with DILL_DISABLE_RAW_NAMES.
+/* libdill.h: source compatibility with libdill.  Its raw names can be kept away with DILL_DISABLE_RAW_NAMES, and what has
+ * to do with sockets with DILL_DISABLE_SOCKETS.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -8,15 +9,18 @@
 #include <dillipc/dill-channel.h>
 #include <dillipc/dill-coroutine.h>
 #include <dillipc/dill-handle.h>
-#include <dillipc/dill-ipc.h>
-#include <dillipc/dill-message.h>
-#include <dillipc/dill-stream.h>
 #include <dillipc/dill-time.h>
 
 /* Programs for libdill rely on it for these. */
 #include <errno.h>
 #include <stdlib.h>
+
+#if !defined(DILL_DISABLE_SOCKETS)
+#include <dillipc/dill-ipc.h>
+#include <dillipc/dill-message.h>
+#include <dillipc/dill-stream.h>
 #include <sys/socket.h>
+#endif
 
 #if !defined(DILL_DISABLE_RAW_NAMES)
 
@@ -66,6 +70,10 @@ yield (void)
 #define now dill_now
 #define yield dill_yield
 #endif
+
+#endif
+
+#if !defined(DILL_DISABLE_RAW_NAMES) && !defined(DILL_DISABLE_SOCKETS)
 
 #define iolist dill_iolist
 #define bsend dill_bsend

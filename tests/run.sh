@@ -7,6 +7,7 @@
 #   clang       the same by clang
 #   poller      with GLib's own polling instead of epoll
 #   sanitizers  with AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
+#   no-sockets  without sockets: coroutines, channels and what else is left
 #   ucontext    without assembly, as far as the tests can do without dill_go ()
 #
 # All of them run by default, and the first alone with --quick.  Warnings are errors.  The builds are kept under
@@ -18,7 +19,7 @@ set -eu
 cd "$(dirname "$0")/.."
 source_dir=$PWD
 build_root=${BUILD_ROOT:-$source_dir/build}
-all_stages='gcc clang poller sanitizers ucontext'
+all_stages='gcc clang poller sanitizers no-sockets ucontext'
 
 # What programs print is compared, and read as UTF-8.
 export LC_ALL=C.UTF-8
@@ -137,6 +138,9 @@ run_stage ()
         export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
         build_and_test sanitizers gcc '--timeout-multiplier 3' -Db_sanitize=address,undefined
       )
+      ;;
+    no-sockets)
+      build_and_test no-sockets gcc '' -Dsockets=disabled
       ;;
     ucontext)
       build_and_test ucontext gcc '--suite coroutine' -Dcontext=ucontext -Dexamples=false -Ddocs=disabled

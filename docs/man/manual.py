@@ -4,6 +4,9 @@ One run makes everything: docutils takes longer to start than to convert a page.
 comments, the second saying its group, and a title that lists the names it covers.  Each of them gets a man page; all but
 the first are aliases.  A name without dill_ is one of <libdill.h>: its dill_ form gets an alias too.
 
+For a library without sockets, text between the comments "sockets:" and "end of sockets" is left out, and that of the
+comment "without sockets:" becomes part of the page.
+
 Relies on docutils (python3-docutils in Debian).
 
 SPDX-License-Identifier: LGPL-2.1-or-later
@@ -15,6 +18,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 
 import docutils.core
 import docutils.nodes
@@ -39,6 +43,17 @@ STYLESHEET = "manual.css"
 find_all = getattr(docutils.nodes.Node, "findall", None) or docutils.nodes.Node.traverse
 
 
+def without_sockets(text):
+    """The source of a page for a library that was configured without sockets."""
+    text = re.sub(r"^\.\. sockets:\n.*?^\.\. end of sockets\n", "", text, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(
+        r"^\.\. without sockets:\n((?:   .*\n|\n)+)",
+        lambda match: textwrap.dedent(match[1]),
+        text,
+        flags=re.MULTILINE,
+    )
+
+
 class PageError(Exception):
     """A page that does not keep to the form described above."""
 
@@ -46,11 +61,13 @@ class PageError(Exception):
 class Page:
     """One source page: what it covers, and its text."""
 
-    def __init__(self, path):
+    def __init__(self, path, with_sockets=True):
         self.path = path
         self.name, self.section = os.path.basename(path)[:-len(".rst")].split(".")
         with open(path, encoding="utf-8") as source:
             self.text = source.read()
+        if not with_sockets:
+            self.text = without_sockets(self.text)
         self.names, self.summary = self._read_titles()
         self.group = self._read_group()
         self.html = self.name + ".html"
@@ -201,11 +218,12 @@ def main():
     parser = argparse.ArgumentParser(description="Makes the manual.")
     parser.add_argument("--version", required=True, help="of the library, for headers and footers")
     parser.add_argument("--expect", help="the files that must result, separated by commas")
+    parser.add_argument("--without-sockets", action="store_true", help="the library was configured without them")
     parser.add_argument("directory", help="where the files go")
     parser.add_argument("pages", nargs="+", metavar="NAME.SECTION.rst")
     arguments = parser.parse_args()
     try:
-        pages = [Page(path) for path in arguments.pages]
+        pages = [Page(path, not arguments.without_sockets) for path in arguments.pages]
         written = build(pages, arguments.directory, arguments.version)
     except PageError as error:
         sys.exit(f"manual.py: {error}")

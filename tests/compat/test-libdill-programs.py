@@ -12,7 +12,7 @@ import shutil
 import tempfile
 
 import tap
-from installation import SOURCE_DIR
+from installation import INCLUDES, SOURCE_DIR
 
 LIBRARY = pathlib.Path(os.environ["LIBDILLIPC"])
 PROGRAMS = sorted((SOURCE_DIR / "tests" / "compat" / "programs").glob("*.c"))
@@ -42,7 +42,7 @@ def build_and_run(compiler, level, options, directory):
         program = pathlib.Path(directory, source.stem)
         tap.output_of(
             compiler, "-std=gnu11", "-U_FORTIFY_SOURCE", "-Wall", "-Wextra", "-Werror", level, *options,
-            "-I", SOURCE_DIR, "-I", SOURCE_DIR / "dillipc", "-o", program, source, LIBRARY,
+            *INCLUDES, "-o", program, source, LIBRARY,
             "-Wl,-rpath," + str(LIBRARY.parent),
         )  # fmt: skip
         tap.output_of(program, pathlib.Path(directory, "socket"), timeout=60)

@@ -1,7 +1,6 @@
 """The manual: it covers the public headers, agrees with them, renders cleanly, and its examples build and run.
 
-Meson runs this with what it needs in the environment: SOURCE_DIR, the tree; CC, the compiler; LIBDILLIPC, the shared
-library.
+Meson runs this with what it needs in the environment: that of installation.py, and LIBDILLIPC, the shared library.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
@@ -9,7 +8,6 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 import os
 import pathlib
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +15,7 @@ import tempfile
 
 import public_headers
 import tap
+from installation import CC, INCLUDES, SOURCE_DIR
 
 try:
     import docutils.core
@@ -25,9 +24,7 @@ except ImportError:
     print("1..0 # SKIP this Python has no docutils")
     sys.exit(0)
 
-SOURCE_DIR = pathlib.Path(os.environ["SOURCE_DIR"])
 LIBRARY = pathlib.Path(os.environ["LIBDILLIPC"])
-CC = shlex.split(os.environ.get("CC", "cc"))
 MAN_DIR = SOURCE_DIR / "docs" / "man"
 HEADER_DIR = SOURCE_DIR / "dillipc"
 
@@ -65,6 +62,8 @@ class Content:
         self.sections = {node.next_node(nodes.title).astext(): node for node in manual.find_all(document, nodes.section)}
 
     def blocks(self, section):
+        if section not in self.sections:
+            return []
         return [node.astext() for node in manual.find_all(self.sections[section], nodes.literal_block)]
 
     def terms(self, section):
@@ -149,11 +148,27 @@ def overview():
     assert not missing, missing
 
 
+def listed_pages(variable):
+    """A list of docs/meson.build."""
+    text = (SOURCE_DIR / "docs" / "meson.build").read_text()
+    block = re.search(r"^%s = \[\n(.*?)^\]" % variable, text, re.MULTILINE | re.DOTALL)[1]
+    return re.findall(r"^  '([a-z_]+\.[37])',$", block, re.MULTILINE)
+
+
 @tap.case("Meson builds all pages")
 def listed():
-    text = (SOURCE_DIR / "docs" / "meson.build").read_text()
-    listing = re.findall(r"^  '([a-z_]+\.[37])',$", text, re.MULTILINE)
-    assert listing == sorted("%s.%s" % (page.name, page.section) for page in PAGES), listing
+    lists = [listed_pages("pages"), listed_pages("socket_pages")]
+    assert all(listing == sorted(listing) for listing in lists), lists
+    assert sorted(lists[0] + lists[1]) == sorted("%s.%s" % (page.name, page.section) for page in PAGES), lists
+
+
+@tap.case("what is shown to those who have no sockets can be done without")
+def without_sockets():
+    about = re.compile(r"\b(?:dill_)?(?:ipc_|[bm]sendl?\b|[bm]recvl?\b|[bm]sock|(?:pre|suf)fix_|brecv_some)\w*")
+    for name in listed_pages("pages"):
+        content = Content(manual.Page(str(MAN_DIR / (name + ".rst")), with_sockets=False))
+        shown = [block for section in ("SYNOPSIS", "EXAMPLE") for block in content.blocks(section)]
+        assert not about.findall("".join(shown)), (name, about.findall("".join(shown)))
 
 
 @tap.case("architecture.md speaks of files and names that exist")
@@ -219,7 +234,7 @@ with tempfile.TemporaryDirectory(prefix="dillipc-manual-") as scratch_name:
         file.write_text(source)
         flags = tap.output_of("pkg-config", "--cflags", "--libs", "gio-unix-2.0").split()
         tap.output_of(
-            *CC, "-O2", "-Wall", "-Wextra", "-Werror", "-I", SOURCE_DIR, "-I", HEADER_DIR, file, "-o", program,
+            *CC, "-O2", "-Wall", "-Wextra", "-Werror", *INCLUDES, file, "-o", program,
             *([LIBRARY] if link else ["-c"]), *[flag for flag in flags if link or not flag.startswith("-l")],
         )  # fmt: skip
         return program

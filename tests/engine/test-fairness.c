@@ -255,6 +255,7 @@ test_always_ready_descriptor (void)
   close (fd);
 }
 
+#if DILL_HAS_SOCKETS
 typedef struct
 {
   int pair[2];
@@ -295,6 +296,7 @@ test_flood (void)
   g_assert_no_errno (dill_hclose (flood->pair[1]));
   g_free (flood);
 }
+#endif
 
 /* A neighbour that always is ready leaves room for the coroutines, and has room. */
 static void
@@ -326,7 +328,9 @@ main (int argc, char **argv)
   g_test_add_func ("/fairness/work", test_work);
   g_test_add_func ("/fairness/spawn-loop", test_spawn_loop);
   g_test_add_func ("/fairness/always-ready-descriptor", test_always_ready_descriptor);
+#if DILL_HAS_SOCKETS
   g_test_add_func ("/fairness/flood", test_flood);
+#endif
   g_test_add_func ("/fairness/always-ready-source", test_always_ready_source);
   return g_test_run ();
 }

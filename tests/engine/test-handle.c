@@ -64,8 +64,11 @@ assert_dead (int h)
   test_assert_null_errno (dill_hquery (h, &type_tag), EBADF);
   test_assert_errno (dill_bundle_wait (h, 0), EBADF);
   test_assert_errno (dill_bundle_spawn (h, never_run, NULL), EBADF);
+  test_assert_errno (dill_chdone (h), EBADF);
+#if DILL_HAS_SOCKETS
   test_assert_errno (dill_bsend (h, "x", 1, 0), EBADF);
   test_assert_errno (dill_ipc_accept (h, 0), EBADF);
+#endif
 }
 
 static void
@@ -101,8 +104,11 @@ test_query_unknown (void)
   test_assert_null_errno (dill_hquery (h, &other_tag), ENOTSUP);
   test_assert_null_errno (dill_hquery (h, NULL), ENOTSUP);
   test_assert_errno (dill_bundle_wait (h, 0), ENOTSUP);
+  test_assert_errno (dill_chdone (h), ENOTSUP);
+#if DILL_HAS_SOCKETS
   test_assert_errno (dill_bsend (h, "x", 1, 0), ENOTSUP);
   test_assert_errno (dill_ipc_accept (h, 0), ENOTSUP);
+#endif
   g_assert_no_errno (dill_hclose (h));
 }
 

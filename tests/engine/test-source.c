@@ -102,20 +102,6 @@ test_prepare_wakes (void)
 /* --- Idleness --- */
 
 static void
-accept_for_ever (void *data)
-{
-  dill_ipc_accept (GPOINTER_TO_INT (data), -1);
-}
-
-static void
-receive_one (void *data)
-{
-  char byte;
-
-  dill_brecv (GPOINTER_TO_INT (data), &byte, 1, -1);
-}
-
-static void
 sleep_for_long (void *data G_GNUC_UNUSED)
 {
   dill_msleep (dill_now () + 3600 * 1000);
@@ -143,27 +129,56 @@ report_readiness (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+#if DILL_HAS_SOCKETS
+static void
+accept_for_ever (void *data)
+{
+  dill_ipc_accept (GPOINTER_TO_INT (data), -1);
+}
+
+static void
+receive_one (void *data)
+{
+  char byte;
+
+  dill_brecv (GPOINTER_TO_INT (data), &byte, 1, -1);
+}
+
+static void
+start_server (int b, const char *path)
+{
+  int ls = test_assert_ok (dill_ipc_listen (path, 10));
+  int pair[2];
+
+  g_assert_no_errno (dill_ipc_pair (pair));
+  g_assert_no_errno (dill_bundle_spawn (b, accept_for_ever, GINT_TO_POINTER (ls)));
+  g_assert_no_errno (dill_bundle_spawn (b, receive_one, GINT_TO_POINTER (pair[0])));
+  g_assert_no_errno (dill_bundle_spawn (b, receive_one, GINT_TO_POINTER (pair[1])));
+  g_assert_no_errno (dill_bsend (pair[0], "x", 1, soon ()));
+}
+#else
+static void
+start_server (int b G_GNUC_UNUSED, const char *path G_GNUC_UNUSED)
+{
+}
+#endif
+
 /* A server with a bit of everything, all of which has been in use. */
 static int
 be_idle (gpointer data)
 {
   Idler *idler = data;
   GMainContext *context = g_main_context_new ();
-  int b, ls, pair[2];
   GSource *source;
+  int b;
 
   g_main_context_push_thread_default (context);
   b = test_assert_ok (dill_bundle ());
-  ls = test_assert_ok (dill_ipc_listen (idler->path, 10));
-  g_assert_no_errno (dill_ipc_pair (pair));
   for (guint i = 0; i < 100; i++)
     g_assert_no_errno (dill_bundle_spawn (b, do_nothing, &(gboolean) { FALSE }));
-  g_assert_no_errno (dill_bundle_spawn (b, accept_for_ever, GINT_TO_POINTER (ls)));
-  g_assert_no_errno (dill_bundle_spawn (b, receive_one, GINT_TO_POINTER (pair[0])));
-  g_assert_no_errno (dill_bundle_spawn (b, receive_one, GINT_TO_POINTER (pair[1])));
   g_assert_no_errno (dill_bundle_spawn (b, wait_for_input, GINT_TO_POINTER (idler->idle[0])));
   g_assert_no_errno (dill_bundle_spawn (b, sleep_for_long, NULL));
-  g_assert_no_errno (dill_bsend (pair[0], "x", 1, soon ()));
+  start_server (b, idler->path);
   g_assert_no_errno (dill_msleep (dill_now () + 10));
 
   source = g_timeout_source_new (20);

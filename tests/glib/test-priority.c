@@ -76,12 +76,12 @@ test_order (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 
 /* The same for descriptors: what comes first in the kernel does not count. */
 static void
-receive_byte (void *data)
+wait_for_byte (void *data)
 {
   Race *race = ((gpointer *) data)[0];
-  int s = GPOINTER_TO_INT (((gpointer *) data)[1]);
+  int fd = GPOINTER_TO_INT (((gpointer *) data)[1]);
 
-  test_assert_ok (dill_brecv (s, NULL, 1, dill_now () + 20000));
+  test_assert_ok (dill_fdin (fd, dill_now () + 20000));
   race->n_turns_at_yield = race->n_turns;
   race->is_done = TRUE;
 }
@@ -95,14 +95,14 @@ test_descriptors (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
     {
       Race race = { .n_turns_left = N_TURNS };
       GSource *idle = g_idle_source_new ();
-      int pair[2], coroutine;
+      int fds[2], coroutine;
       gpointer arguments[2] = { &race, NULL };
 
       dill_set_priority (priorities[i]);
-      test_assert_ok (dill_ipc_pair (pair));
-      arguments[1] = GINT_TO_POINTER (pair[0]);
-      coroutine = test_assert_ok (dill_spawn (receive_byte, arguments));
-      test_assert_ok (dill_bsend (pair[1], "x", 1, 0));
+      test_assert_ok (pipe (fds));
+      arguments[1] = GINT_TO_POINTER (fds[0]);
+      coroutine = test_assert_ok (dill_spawn (wait_for_byte, arguments));
+      g_assert_cmpint (write (fds[1], "x", 1), ==, 1);
       g_source_set_priority (idle, G_PRIORITY_DEFAULT);
       g_source_set_callback (idle, take_turn, &race, NULL);
       g_source_attach (idle, NULL);
@@ -111,8 +111,9 @@ test_descriptors (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
       g_assert_cmpuint (race.n_turns_at_yield, ==, priorities[i] == G_PRIORITY_LOW ? N_TURNS : 0);
 
       test_assert_ok (dill_hclose (coroutine));
-      test_assert_ok (dill_hclose (pair[0]));
-      test_assert_ok (dill_hclose (pair[1]));
+      test_assert_ok (dill_fdclean (fds[0]));
+      close (fds[0]);
+      close (fds[1]);
     }
   dill_set_priority (G_PRIORITY_DEFAULT);
 }

@@ -1,14 +1,15 @@
-"""The public headers: each stands alone, in C and in C++, and only the GLib-facing ones need GLib.
+"""The public headers, as installed: each stands alone, in C and in C++, and only the GLib-facing ones need GLib.  What
+has to do with sockets, and libdill's raw names, can be kept away.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
-import tap
-from installation import CC, CXX, SOURCE_DIR
+import re
 
-HEADERS = sorted((SOURCE_DIR / "dillipc").glob("*.h"))
+import tap
+from installation import CC, CXX, HAS_SOCKETS, Installation
+
 WITH_GLIB = ("dill-glib.h", "dillipc.h")
-INCLUDES = ["-I", SOURCE_DIR, "-I", SOURCE_DIR / "dillipc"]
 STANDARDS = {"c": ("gnu99", "c11", "gnu17"), "c++": ("c++11", "gnu++17")}
 
 
@@ -25,7 +26,13 @@ def compile_alone(header, language, *options):
     # GLib's own headers are not what is tested here.
     glib = [flag.replace("-I", "-isystem", 1) for flag in glib]
     include = "#include <%s>\n" % include_name(header)
-    return tap.output_of(*compiler, *options, "-x", language, *INCLUDES, *glib, "-", input=2 * include)
+    include_path = ["-I", installed.headers]
+    return tap.output_of(*compiler, *options, "-x", language, *include_path, *glib, "-", input=2 * include)
+
+
+def defined_names(header, *options):
+    lines = compile_alone(header, "c", "-E", "-dM", *options).splitlines()
+    return {line.split()[1].partition("(")[0] for line in lines if line.startswith("#define")}
 
 
 def add_cases(header):
@@ -47,26 +54,42 @@ def add_cases(header):
         assert not others, others
 
 
-@tap.case("there are public headers")
-def there_are():
-    assert {"dillipc.h", "dill-ipc.h", "libdill.h", "libdillimpl.h"} <= {header.name for header in HEADERS}
+RAW_NAMES = {"now", "go", "yield", "bundle", "coroutine", "hclose", "hmake", "choose", "fdin"}
+RAW_SOCKET_NAMES = {"ipc_listen", "IPC_SIZE", "bsend", "msend", "prefix_attach", "iolist", "bsock_vfs", "msock_type"}
 
+with Installation() as installed:
+    HEADERS = {header.name: header for header in installed.headers.rglob("*.h")}
 
-for found in HEADERS:
-    add_cases(found)
+    @tap.case("there are public headers, those about sockets exactly if the library was configured with them")
+    def there_are():
+        assert {"dillipc.h", "dill-config.h", "libdill.h", "libdillimpl.h"} <= set(HEADERS), HEADERS
+        about_sockets = {"dill-ipc.h", "dill-message.h", "dill-stream.h"}
+        assert set(HEADERS) & about_sockets == (about_sockets if HAS_SOCKETS else set()), HEADERS
 
+    for name in sorted(HEADERS):
+        add_cases(HEADERS[name])
 
-@tap.case("libdill.h defines no raw names with DILL_DISABLE_RAW_NAMES")
-def no_raw_names():
-    header = SOURCE_DIR / "dillipc" / "libdillimpl.h"
-    raw = {"now", "go", "yield", "bundle", "coroutine", "hclose", "ipc_listen", "IPC_SIZE", "hmake", "bsock_vfs"}
+    @tap.case("libdillimpl.h defines raw names")
+    def raw_names():
+        expected = RAW_NAMES | (RAW_SOCKET_NAMES if HAS_SOCKETS else set())
+        found = defined_names(HEADERS["libdillimpl.h"]) & (RAW_NAMES | RAW_SOCKET_NAMES)
+        assert found == expected, found ^ expected
 
-    def defined(*options):
-        lines = compile_alone(header, "c", "-E", "-dM", *options).splitlines()
-        return {line.split()[1].partition("(")[0] for line in lines if line.startswith("#define")}
+    @tap.case("libdillimpl.h defines none with DILL_DISABLE_RAW_NAMES")
+    def no_raw_names():
+        found = defined_names(HEADERS["libdillimpl.h"], "-DDILL_DISABLE_RAW_NAMES")
+        assert "DILL_COROUTINE_H" in found and not found & (RAW_NAMES | RAW_SOCKET_NAMES), found
 
-    assert raw <= defined(), sorted(raw - defined())
-    assert not raw & defined("-DDILL_DISABLE_RAW_NAMES"), sorted(raw & defined("-DDILL_DISABLE_RAW_NAMES"))
+    @tap.case("libdillimpl.h defines none that have to do with sockets with DILL_DISABLE_SOCKETS")
+    def no_raw_socket_names():
+        found = defined_names(HEADERS["libdillimpl.h"], "-DDILL_DISABLE_SOCKETS")
+        assert RAW_NAMES <= found and not found & RAW_SOCKET_NAMES, found
 
+    @tap.case("with DILL_DISABLE_SOCKETS no header about sockets is included, neither of the library nor of GLib")
+    def no_socket_headers():
+        for name in ("dillipc.h", "libdillimpl.h"):
+            included = compile_alone(HEADERS[name], "c", "-M", "-DDILL_DISABLE_SOCKETS").split()
+            others = [word for word in included if re.search(r"dill-(ipc|message|stream)\.h|gsocket|gunix|sys/socket", word)]
+            assert any(word.endswith("dill-coroutine.h") for word in included) and not others, others
 
-tap.run()
+    tap.run()

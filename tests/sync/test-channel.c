@@ -172,7 +172,9 @@ test_bad_input (Fixture *fixture, gconstpointer data)
   test_assert_errno (dill_chsend (fixture->b, &value, sizeof value, 0), ENOTSUP);
   test_assert_errno (dill_chrecv (fixture->b, &value, sizeof value, 0), ENOTSUP);
   test_assert_errno (dill_chdone (fixture->b), ENOTSUP);
+#if DILL_HAS_SOCKETS
   test_assert_errno (dill_bsend (fixture->ends[0], &value, sizeof value, 0), ENOTSUP);
+#endif
   test_assert_errno (dill_bundle_wait (fixture->ends[0], 0), ENOTSUP);
   close_end (fixture, 1);
   test_assert_errno (dill_chsend (dead, &value, sizeof value, 0), EBADF);

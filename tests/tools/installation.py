@@ -1,7 +1,8 @@
 """An installation of the library as a user has it, in a directory of its own, found through pkg-config.
 
 Meson runs the test scripts with what this needs in the environment:
-BUILD_DIR, SOURCE_DIR: the build and the tree; CC, CXX: the compilers (CXX is not set where there is none).
+BUILD_DIR, SOURCE_DIR: the build and the tree; CC, CXX: the compilers (CXX is not set where there is none); HAS_SOCKETS:
+1 or 0, whether the library was configured with sockets.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
@@ -17,6 +18,10 @@ BUILD_DIR = pathlib.Path(os.environ["BUILD_DIR"])
 SOURCE_DIR = pathlib.Path(os.environ["SOURCE_DIR"])
 CC = shlex.split(os.environ["CC"])
 CXX = shlex.split(os.environ.get("CXX", ""))
+HAS_SOCKETS = os.environ["HAS_SOCKETS"] == "1"
+
+# For the public headers, one of which is generated, without installing them.
+INCLUDES = [word for top in (BUILD_DIR, SOURCE_DIR) for word in ("-I", top, "-I", top / "dillipc")]
 
 
 class Installation:
