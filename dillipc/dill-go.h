@@ -38,7 +38,10 @@ dill_go_lambda_ (const struct dill_go_site *site, int bundle, void *mem, size_t 
     return dill_go_lambda_ (&dill_site_, (bundle), (mem), (len), [&] { call; });                                       \
   }())
 
-#elif defined(__x86_64__) || defined(__aarch64__)
+/* For 64-bit RISC-V, gcc 12 stores unsigned locals of the caller once more after the call, where the caller may have
+ * changed them, or returned, while the coroutine waited. */
+#elif (defined(__x86_64__) && !defined(__ILP32__)) || (defined(__aarch64__) && !defined(__ILP32__))                    \
+    || defined(__i386__) || defined(__arm__) || (defined(__riscv) && __riscv_xlen == 64 && defined(__clang__))
 
 #if !defined(__clang__)
 /* gcc's -Wextra warns of locals around a function that returns twice, as setjmp () leaves them in doubt.  Here the caller
@@ -69,9 +72,10 @@ DILL_EXPORT void dill_go_end (void);
 
 #else
 
+#define DILL_GO_MISSING_ 1
 #define DILL_GO_(flags, bundle, mem, len, call)                                                                        \
   __extension__({                                                                                                      \
-    _Static_assert (0, "dill_go() is not available in C on this architecture: use dill_spawn()");                      \
+    _Static_assert (0, "dill_go() is not available in C from this compiler for this processor: use dill_spawn()");                      \
     -1;                                                                                                                \
   })
 

@@ -14,6 +14,8 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "coroutine/switch.h"
+
 #define FRAME 176
 #define LANDING_PAD hint #34 /* bti c; does nothing on older processors */
 
@@ -62,15 +64,7 @@
   .cfi_adjust_cfa_offset -FRAME
 .endm
 
-  .text
-
-/* void dill_context_exchange (struct dill_context *from, struct dill_context *to) */
-  .globl dill_context_exchange
-  .hidden dill_context_exchange
-  .type dill_context_exchange, %function
-  .p2align 4
-dill_context_exchange:
-  .cfi_startproc
+begin_hidden_function dill_context_exchange
   LANDING_PAD
   push_frame
 
@@ -88,15 +82,9 @@ dill_context_exchange:
   pop_frame
   mov w0, #0
   ret
-  .cfi_endproc
-  .size dill_context_exchange, . - dill_context_exchange
+end_function dill_context_exchange
 
-/* int dill_go_begin (int *handle, const struct dill_go_site *site, int bundle, void *mem, size_t len) */
-  .globl dill_go_begin
-  .type dill_go_begin, %function
-  .p2align 4
-dill_go_begin:
-  .cfi_startproc
+begin_function dill_go_begin
   LANDING_PAD
   push_frame
   mov x5, sp
@@ -108,26 +96,7 @@ dill_go_begin:
   mov sp, x0
   .cfi_remember_state
   .cfi_def_cfa sp, 0
-  .cfi_restore x19
-  .cfi_restore x20
-  .cfi_restore x21
-  .cfi_restore x22
-  .cfi_restore x23
-  .cfi_restore x24
-  .cfi_restore x25
-  .cfi_restore x26
-  .cfi_restore x27
-  .cfi_restore x28
-  .cfi_restore x29
-  .cfi_restore x30
-  .cfi_restore d8
-  .cfi_restore d9
-  .cfi_restore d10
-  .cfi_restore d11
-  .cfi_restore d12
-  .cfi_restore d13
-  .cfi_restore d14
-  .cfi_restore d15
+  forget x19, x20, x21, x22, x23, x24, x25, x26, x27, x28, x29, x30, d8, d9, d10, d11, d12, d13, d14, d15
   mov w0, #1
   ret
 
@@ -136,28 +105,17 @@ dill_go_begin:
   pop_frame
   mov w0, #0
   ret
-  .cfi_endproc
-  .size dill_go_begin, . - dill_go_begin
+end_function dill_go_begin
 
-/* The first frame of a flow made by dill_context_init (): x19 is its function, x20 the argument.  Nobody called it, and
- * back-traces end here.  Before it runs, it is resumed behind the nop: debuggers look up the instruction before the
- * address at which a frame goes on. */
-  .globl dill_context_entry
-  .hidden dill_context_entry
-  .type dill_context_entry, %function
-  .p2align 4
-  .cfi_startproc
+/* x19 is its function, x20 the argument. */
+begin_hidden_function dill_context_entry
   .cfi_undefined x30
-dill_context_entry:
   nop
   LANDING_PAD
   mov x0, x20
   blr x19
   brk #1
-  .cfi_endproc
-  .size dill_context_entry, . - dill_context_entry
-
-  .section .note.GNU-stack, "", %progbits
+end_function dill_context_entry
 
 /* Landing pads for indirect branches (BTI) are there. */
   .section .note.gnu.property, "a", %note

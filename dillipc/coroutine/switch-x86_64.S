@@ -21,6 +21,8 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "coroutine/switch.h"
+
 #if defined(__ILP32__)
 #error "The x32 ABI is not supported: configure with -Dcontext=ucontext"
 #endif
@@ -64,15 +66,7 @@
   pop_saved rbp
 .endm
 
-  .text
-
-/* void dill_context_exchange (struct dill_context *from, struct dill_context *to) */
-  .globl dill_context_exchange
-  .hidden dill_context_exchange
-  .type dill_context_exchange, @function
-  .p2align 4
-dill_context_exchange:
-  .cfi_startproc
+begin_hidden_function dill_context_exchange
   endbr64
   push_frame
   movl (%rsp), %eax
@@ -101,15 +95,9 @@ dill_context_exchange:
   ldmxcsr (%rsp)
   fldcw 4(%rsp)
   jmp .Lresume
-  .cfi_endproc
-  .size dill_context_exchange, . - dill_context_exchange
+end_function dill_context_exchange
 
-/* int dill_go_begin (int *handle, const struct dill_go_site *site, int bundle, void *mem, size_t len) */
-  .globl dill_go_begin
-  .type dill_go_begin, @function
-  .p2align 4
-dill_go_begin:
-  .cfi_startproc
+begin_function dill_go_begin
   endbr64
   push_frame
   movq %rsp, %r9
@@ -123,12 +111,7 @@ dill_go_begin:
   .cfi_remember_state
   .cfi_def_cfa rsp, 8
   .cfi_register rip, rcx
-  .cfi_restore rbp
-  .cfi_restore rbx
-  .cfi_restore r12
-  .cfi_restore r13
-  .cfi_restore r14
-  .cfi_restore r15
+  forget rbp, rbx, r12, r13, r14, r15
   movq %rcx, (%rsp)
   movl $1, %eax
   ret
@@ -138,28 +121,17 @@ dill_go_begin:
   pop_frame
   xorl %eax, %eax
   ret
-  .cfi_endproc
-  .size dill_go_begin, . - dill_go_begin
+end_function dill_go_begin
 
-/* The first frame of a flow made by dill_context_init (): r12 is its function, r13 the argument.  Nobody called it, and
- * back-traces end here.  Before it runs, it is resumed behind the nop: debuggers look up the instruction before the
- * address at which a frame goes on. */
-  .globl dill_context_entry
-  .hidden dill_context_entry
-  .type dill_context_entry, @function
-  .p2align 4
-  .cfi_startproc
+/* r12 is its function, r13 the argument. */
+begin_hidden_function dill_context_entry
   .cfi_undefined rip
-dill_context_entry:
   nop
   endbr64
   movq %r13, %rdi
   call *%r12
   ud2
-  .cfi_endproc
-  .size dill_context_entry, . - dill_context_entry
-
-  .section .note.GNU-stack, "", @progbits
+end_function dill_context_entry
 
 /* Landing pads for indirect branches (IBT) are there; a shadow stack (SHSTK) would have to be switched too. */
   .section .note.gnu.property, "a", @note

@@ -41,12 +41,5 @@ void skip (const char *what, const char *why);
 /* Prints the plan, and returns what main () is to return. */
 int check_result (void);
 
-/* Both ABIs keep the stack pointer a multiple of 16, and the frame pointer with it. */
-static inline bool
-is_aligned (void *frame)
-{
-  return (uintptr_t) frame % 16 == 0;
-}
-
 /* In go-check.c. */
 void check_go (void);

@@ -7,13 +7,14 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "flow.h"
+#include "stack-alignment.h"
 
 #include <fenv.h>
 
 static void
 note_data (void *data)
 {
-  *(bool *) data = is_aligned (__builtin_frame_address (0));
+  *(bool *) data = stack_is_aligned ();
   flow_end ();
 }
 
