@@ -9,6 +9,7 @@
 #   sanitizers  with AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
 #   no-sockets  without sockets: coroutines, channels and what else is left
 #   ucontext    without assembly, as far as the tests can do without dill_go ()
+#   fuzz        with libFuzzer, for some seconds ($FUZZ_SECONDS for each target)
 #
 # All of them run by default, and the first alone with --quick.  Warnings are errors.  The builds are kept under
 # $BUILD_ROOT (./build).  The last line says "N passed, N failed", over test cases and all stages.
@@ -19,7 +20,7 @@ set -eu
 cd "$(dirname "$0")/.."
 source_dir=$PWD
 build_root=${BUILD_ROOT:-$source_dir/build}
-all_stages='gcc clang poller sanitizers no-sockets ucontext'
+all_stages='gcc clang poller sanitizers no-sockets ucontext fuzz'
 
 # What programs print is compared, and read as UTF-8.
 export LC_ALL=C.UTF-8
@@ -119,6 +120,18 @@ run_gtester ()
   fi
 }
 
+run_fuzzers ()
+{
+  if [ ! -e "$(clang --print-file-name="libclang_rt.fuzzer-$(uname -m).a")" ]
+  then
+    echo '== fuzz'
+    echo '    skipped: clang has no libFuzzer here'
+    return 0
+  fi
+  build_and_test fuzz clang '--suite fuzz' -Dfuzzing=true -Db_sanitize=address,undefined -Db_lundef=false \
+    -Dexamples=false -Ddocs=disabled
+}
+
 run_stage ()
 {
   case $1 in
@@ -144,6 +157,9 @@ run_stage ()
       ;;
     ucontext)
       build_and_test ucontext gcc '--suite coroutine' -Dcontext=ucontext -Dexamples=false -Ddocs=disabled
+      ;;
+    fuzz)
+      run_fuzzers
       ;;
   esac
 }

@@ -22,6 +22,7 @@ build command:msgfmt gettext gettext gettext gettext-tools
 build command:python3 python3 python3 python python3
 build command:rst2man python3-docutils python3-docutils python-docutils python3-docutils
 test command:clang clang clang clang clang
+test clang-runtime:fuzzer libclang-rt-14-dev compiler-rt compiler-rt clang
 test command:g++ g++ gcc-c++ gcc gcc-c++
 test command:gtester libglib2.0-dev-bin glib2-devel glib2-devel glib2-devel
 test command:gdb gdb gdb gdb gdb
@@ -38,6 +39,7 @@ test command:systemd-socket-activate systemd systemd systemd systemd
 is_there ()
 {
   case $1 in
+    clang-runtime:*) [ -e "$(clang --print-file-name="libclang_rt.${1#*:}-$(uname -m).a" 2>/dev/null)" ] ;;
     command:*) command -v "${1#*:}" >/dev/null 2>&1 ;;
     file:*) [ -e "${1#*:}" ] ;;
     header:*) echo "#include <${1#*:}>" | gcc -E - >/dev/null 2>&1 ;;
