@@ -27,7 +27,7 @@ receive (int s, FuzzInput stream, size_t pos, size_t header_length, bool is_litt
 
   if (left < header_length)
     {
-      fuzz_check_message (s, room, NULL, -1, left == 0 ? EPIPE : ECONNRESET);
+      fuzz_check_failure (s, room, left == 0 ? EPIPE : ECONNRESET);
       return 0;
     }
 
@@ -35,19 +35,22 @@ receive (int s, FuzzInput stream, size_t pos, size_t header_length, bool is_litt
   length = decode (stream.bytes + pos, header_length, is_little_endian);
   if (length > SSIZE_MAX)
     {
-      fuzz_check_message (s, room, NULL, -1, EMSGSIZE);
-      fuzz_check_message (s, room, NULL, -1, ECONNRESET);
+      fuzz_check_failure (s, room, EMSGSIZE);
+      fuzz_check_failure (s, room, ECONNRESET);
       return 0;
     }
 
   if (length > left)
     {
-      fuzz_check_message (s, room, NULL, -1, ECONNRESET);
-      fuzz_check_message (s, room, NULL, -1, ECONNRESET);
+      fuzz_check_failure (s, room, ECONNRESET);
+      fuzz_check_failure (s, room, ECONNRESET);
       return 0;
     }
 
-  fuzz_check_message (s, room, body, length > room ? -1 : (ssize_t) length, EMSGSIZE);
+  if (length > room)
+    fuzz_check_failure (s, room, EMSGSIZE);
+  else
+    fuzz_check_message (s, room, body, length);
   return pos + header_length + length;
 }
 

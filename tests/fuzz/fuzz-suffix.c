@@ -54,12 +54,15 @@ receive (int s, FuzzInput stream, size_t pos, const uint8_t *mark, size_t mark_l
 
   if (end == NULL)
     {
-      fuzz_check_message (s, room, NULL, -1, pos == stream.length ? EPIPE : ECONNRESET);
+      fuzz_check_failure (s, room, pos == stream.length ? EPIPE : ECONNRESET);
       return 0;
     }
 
   length = (size_t) (end - begin);
-  fuzz_check_message (s, room, begin, length > room ? -1 : (ssize_t) length, EMSGSIZE);
+  if (length > room)
+    fuzz_check_failure (s, room, EMSGSIZE);
+  else
+    fuzz_check_message (s, room, begin, length);
   return pos + length + mark_length;
 }
 
