@@ -51,16 +51,34 @@ close_pair (int s[2])
   g_assert_no_errno (dill_hclose (s[1]));
 }
 
+/* Sends a byte on the handle DATA when its receiver waits. */
+static inline void
+send_later (void *data)
+{
+  g_assert_no_errno (dill_yield ());
+  g_assert_no_errno (dill_bsend (*(int *) data, "x", 1, soon ()));
+}
+
 /* Opens the descriptors that the main context needs for waiting, and keeps, so that tests can count the others. */
 static inline void
 open_context (void)
 {
   char byte;
-  int s[2];
+  int s[2], h;
 
   make_pair (s);
-  test_assert_errno (dill_brecv_some (s[0], &byte, 1, dill_now () + 1), ETIMEDOUT);
+  h = test_assert_ok (dill_spawn (send_later, &s[0]));
+  g_assert_cmpint (dill_brecv_some (s[1], &byte, 1, soon ()), ==, 1);
+  g_assert_no_errno (dill_hclose (h));
   close_pair (s);
+}
+
+/* How many descriptors there are besides those that the main context is going to open. */
+static inline guint
+count_settled_fds (void)
+{
+  open_context ();
+  return test_count_fds ();
 }
 
 /* A plain client of the listener at PATH. */

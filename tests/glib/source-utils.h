@@ -5,13 +5,9 @@
  */
 #pragma once
 
-#include "test-utils.h"
-#include <dillipc/dillipc.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include "connection-utils.h"
+
+#include <dillipc/dill-glib.h>
 
 /* What is done with a handle: dill_hclose () and the like. */
 typedef int (*HandleFunc) (int s);
@@ -69,25 +65,6 @@ account_attach (GSource *source, Account *account, GMainContext *context)
   return source;
 }
 
-static inline void
-wait_for_byte (void *data)
-{
-  test_assert_errno (dill_brecv (*(int *) data, NULL, 1, -1), ECANCELED);
-}
-
-/* How many descriptors there are once the main context and its engine have theirs, which stay. */
-static inline guint
-count_settled_fds (void)
-{
-  int pair[2];
-
-  test_assert_ok (dill_ipc_pair (pair));
-  test_assert_ok (dill_hclose (test_assert_ok (dill_spawn (wait_for_byte, pair))));
-  test_assert_ok (dill_hclose (pair[0]));
-  test_assert_ok (dill_hclose (pair[1]));
-  return test_count_fds ();
-}
-
 /* Lets CONTEXT poll its descriptors and dispatch what is ready, often enough that whatever is ready has its turn. */
 static inline void
 iterate_some (GMainContext *context)
@@ -126,7 +103,7 @@ typedef struct
   int s;
   int fd;   /* the number of its descriptor */
   int peer; /* a connection's other end; a listener's client once there is one, or -1 */
-  struct sockaddr_un address;
+  const char *path;
   gboolean is_listener;
 } Subject;
 
@@ -140,13 +117,10 @@ subject_source (const Subject *subject)
 static inline void
 subject_init (Subject *subject, const TestDir *test, gboolean is_listener)
 {
-  *subject = (Subject) { .peer = -1, .address = { .sun_family = AF_UNIX }, .is_listener = is_listener };
+  *subject = (Subject) { .peer = -1, .path = test->path, .is_listener = is_listener };
   if (is_listener)
     {
-      g_strlcpy (subject->address.sun_path, test->path, sizeof subject->address.sun_path);
-      subject->fd = test_assert_ok (socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-      test_assert_ok (bind (subject->fd, (struct sockaddr *) &subject->address, sizeof subject->address));
-      test_assert_ok (listen (subject->fd, 10));
+      subject->fd = listen_raw (test->path, 10);
       subject->s = test_assert_ok (dill_ipc_listener_fromfd (subject->fd));
     }
   else
@@ -167,8 +141,7 @@ subject_make_ready (Subject *subject)
   if (subject->is_listener)
     {
       g_assert_cmpint (subject->peer, ==, -1);
-      subject->peer = test_assert_ok (socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-      test_assert_ok (connect (subject->peer, (struct sockaddr *) &subject->address, sizeof subject->address));
+      subject->peer = connect_raw (subject->path);
     }
   else
     g_assert_cmpint (write (subject->peer, "x", 1), ==, 1);
@@ -210,4 +183,33 @@ take_number (int number)
       close (fds[0]);
     }
   close (fds[1]);
+}
+
+/* Two connections, the sources of the first of which are tested. */
+typedef struct
+{
+  int s;
+  int peer;
+} Pair;
+
+static inline Pair
+pair_new (void)
+{
+  int s[2];
+
+  test_assert_ok (dill_ipc_pair (s));
+  return (Pair) { s[0], s[1] };
+}
+
+static inline void
+pair_close (Pair *pair)
+{
+  test_assert_ok (dill_hclose (pair->s));
+  test_assert_ok (dill_hclose (pair->peer));
+}
+
+static inline GSource *
+pair_attach (const Pair *pair, GIOCondition condition, Account *account)
+{
+  return account_attach (dill_ipc_connection_source_new (pair->s, condition), account, NULL);
 }

@@ -1,40 +1,12 @@
 /* test-connection-source.c: the source of a connection in callback style.
  *
  * Guarantees: it is ready for bytes, descriptors and the end of the stream, those that the library has read ahead
- * included, and for room to send; the end of the connection is reported unasked; it works next to coroutines that
- * wait on the same connection; wrong conditions and handles are refused with the documented errno.
+ * included, and for room to send; the end of the connection is reported unasked; wrong conditions and handles are
+ * refused with the documented errno.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "source-utils.h"
-
-typedef struct
-{
-  int s;
-  int peer;
-} Pair;
-
-static Pair
-pair_new (void)
-{
-  int s[2];
-
-  test_assert_ok (dill_ipc_pair (s));
-  return (Pair) { s[0], s[1] };
-}
-
-static void
-pair_close (Pair *pair)
-{
-  test_assert_ok (dill_hclose (pair->s));
-  test_assert_ok (dill_hclose (pair->peer));
-}
-
-static GSource *
-attach (int s, GIOCondition condition, Account *account)
-{
-  return account_attach (dill_ipc_connection_source_new (s, condition), account, NULL);
-}
 
 /* The kernel has nothing left after the first byte was asked for: the others are in the library's buffer. */
 static void
@@ -48,13 +20,13 @@ test_bytes_read_ahead (TestDir *test G_GNUC_UNUSED, gconstpointer data)
 
   if (is_attached_before)
     {
-      source = attach (pair.s, G_IO_IN, &account);
+      source = pair_attach (&pair, G_IO_IN, &account);
       iterate_some (NULL);
     }
   test_assert_ok (dill_bsend (pair.peer, "abc", 3, 0));
   test_assert_ok (dill_brecv (pair.s, &byte, 1, 0));
   if (!is_attached_before)
-    source = attach (pair.s, G_IO_IN, &account);
+    source = pair_attach (&pair, G_IO_IN, &account);
 
   /* Never asleep meanwhile: the source is ready before poll (2) is asked. */
   g_assert_true (g_main_context_iteration (NULL, FALSE));
@@ -84,7 +56,7 @@ test_descriptor_read_ahead (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GN
   test_assert_ok (dill_bsend (pair.peer, "a", 1, 0));
   test_assert_ok (dill_ipc_sendfd (pair.peer, STDERR_FILENO, 0));
   test_assert_ok (dill_brecv (pair.s, &byte, 1, 0));
-  source = attach (pair.s, G_IO_IN, &account);
+  source = pair_attach (&pair, G_IO_IN, &account);
   g_assert_true (g_main_context_iteration (NULL, FALSE));
   g_assert_cmpint (account.ready, ==, G_IO_IN);
   fd = test_assert_ok (dill_ipc_recvfd (pair.s, 0));
@@ -101,7 +73,7 @@ test_descriptor (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
   Account account = ACCOUNT_INIT;
   Pair pair = pair_new ();
-  g_autoptr (GSource) source G_GNUC_UNUSED = attach (pair.s, G_IO_IN, &account);
+  g_autoptr (GSource) source G_GNUC_UNUSED = pair_attach (&pair, G_IO_IN, &account);
 
   test_assert_ok (dill_ipc_sendfd (pair.peer, STDERR_FILENO, 0));
   test_iterate_until (account.n_calls == 1);
@@ -133,7 +105,7 @@ test_room_to_send (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED
   Pair pair = pair_new ();
 
   pair.s = fill (pair.s);
-  source = attach (pair.s, G_IO_OUT, &account);
+  source = pair_attach (&pair, G_IO_OUT, &account);
   iterate_some (NULL);
   g_assert_cmpuint (account.n_calls, ==, 0);
   while (dill_brecv_some (pair.peer, drain, 1 << 20, 0) > 0)
@@ -150,9 +122,9 @@ test_only_what_was_asked (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC
 {
   Account in = ACCOUNT_INIT, out = ACCOUNT_INIT, both = ACCOUNT_INIT;
   Pair pair = pair_new ();
-  g_autoptr (GSource) in_source G_GNUC_UNUSED = attach (pair.s, G_IO_IN, &in);
-  g_autoptr (GSource) out_source G_GNUC_UNUSED = attach (pair.s, G_IO_OUT, &out);
-  g_autoptr (GSource) both_source G_GNUC_UNUSED = attach (pair.s, G_IO_IN | G_IO_OUT, &both);
+  g_autoptr (GSource) in_source G_GNUC_UNUSED = pair_attach (&pair, G_IO_IN, &in);
+  g_autoptr (GSource) out_source G_GNUC_UNUSED = pair_attach (&pair, G_IO_OUT, &out);
+  g_autoptr (GSource) both_source G_GNUC_UNUSED = pair_attach (&pair, G_IO_IN | G_IO_OUT, &both);
   char byte;
 
   test_iterate_until (out.n_calls > 0 && both.n_calls > 0);
@@ -180,7 +152,7 @@ test_end_of_stream (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSE
 {
   Account account = ACCOUNT_INIT;
   Pair pair = pair_new ();
-  g_autoptr (GSource) source G_GNUC_UNUSED = attach (pair.s, G_IO_IN, &account);
+  g_autoptr (GSource) source G_GNUC_UNUSED = pair_attach (&pair, G_IO_IN, &account);
   char byte;
 
   test_assert_ok (dill_ipc_done (pair.peer, -1));
@@ -208,7 +180,7 @@ test_hang_up (TestDir *test G_GNUC_UNUSED, gconstpointer data)
   char byte;
 
   pair.s = fill (pair.s);
-  source = attach (pair.s, condition, &account);
+  source = pair_attach (&pair, condition, &account);
   iterate_some (NULL);
   g_assert_cmpuint (account.n_calls, ==, 0);
   test_assert_ok (dill_hclose (pair.peer));
@@ -218,130 +190,6 @@ test_hang_up (TestDir *test G_GNUC_UNUSED, gconstpointer data)
   g_assert_cmpint (account.ready & condition, ==, condition);
   test_assert_errno (dill_brecv_some (pair.s, &byte, 1, 0), ECONNRESET); /* it was closed on unread bytes */
   test_assert_ok (dill_hclose (pair.s));
-}
-
-static gboolean
-take_byte (int s, GIOCondition ready, gpointer user_data)
-{
-  GString *bytes = user_data;
-  char byte;
-
-  g_assert_cmpint (ready, ==, G_IO_IN);
-  if (dill_brecv_some (s, &byte, 1, 0) == 1)
-    g_string_append_c (bytes, byte);
-  else
-    g_assert_cmpint (errno, ==, ETIMEDOUT);
-  return G_SOURCE_CONTINUE;
-}
-
-static GSource *
-attach_taker (int s, GString *bytes)
-{
-  GSource *source = dill_ipc_connection_source_new (s, G_IO_IN);
-
-  g_assert_nonnull (source);
-  g_source_set_callback (source, G_SOURCE_FUNC (take_byte), bytes, NULL);
-  g_source_attach (source, NULL);
-  return source;
-}
-
-/* Both were found ready by the buffer's last byte; the first takes it, and the second is not called for nothing. */
-static void
-test_buffer_taken_by_another (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
-{
-  g_autoptr (GString) bytes = g_string_new (NULL);
-  Account account = ACCOUNT_INIT;
-  Pair pair = pair_new ();
-  g_autoptr (GSource) taker = NULL;
-  g_autoptr (GSource) source = NULL;
-  char byte;
-
-  test_assert_ok (dill_bsend (pair.peer, "ab", 2, 0));
-  test_assert_ok (dill_brecv (pair.s, &byte, 1, 0));
-  taker = attach_taker (pair.s, bytes);
-  source = attach (pair.s, G_IO_IN, &account);
-  iterate_some (NULL);
-  g_assert_cmpstr (bytes->str, ==, "b");
-  g_assert_cmpuint (account.n_calls, ==, 0);
-  g_assert_false (g_source_is_destroyed (source));
-
-  pair_close (&pair);
-}
-
-typedef struct
-{
-  int s;
-  char bytes[4];
-  gboolean is_done;
-} Receiver;
-
-static void
-receive_in_coroutine (void *data)
-{
-  Receiver *receiver = data;
-
-  test_assert_ok (dill_brecv (receiver->s, receiver->bytes, 3, dill_now () + 20000));
-  receiver->is_done = TRUE;
-}
-
-/* A coroutine receives, reads ahead, and leaves the rest to the callback. */
-static void
-test_after_coroutine (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
-{
-  g_autoptr (GString) bytes = g_string_new (NULL);
-  Pair pair = pair_new ();
-  Receiver receiver = { .s = pair.s };
-  g_autoptr (GSource) source = NULL;
-  int coroutine = test_assert_ok (dill_spawn (receive_in_coroutine, &receiver));
-
-  g_assert_false (receiver.is_done);
-  test_assert_ok (dill_bsend (pair.peer, "abcdef", 6, 0));
-  test_iterate_until (receiver.is_done);
-  g_assert_cmpstr (receiver.bytes, ==, "abc");
-  source = attach_taker (pair.s, bytes);
-  test_iterate_until (bytes->len == 3);
-  g_assert_cmpstr (bytes->str, ==, "def");
-
-  test_assert_ok (dill_hclose (coroutine));
-  pair_close (&pair);
-}
-
-static gboolean
-find_busy (int s, GIOCondition ready G_GNUC_UNUSED, gpointer user_data)
-{
-  Receiver *receiver = user_data;
-  char byte;
-
-  if (!receiver->is_done)
-    test_assert_errno (dill_brecv_some (s, &byte, 1, 0), EBUSY);
-  return G_SOURCE_CONTINUE;
-}
-
-/* While the coroutine waits the stream is its: the callback may look on, and harms nothing. */
-static void
-test_while_coroutine_waits (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
-{
-  Pair pair = pair_new ();
-  Receiver receiver = { .s = pair.s };
-  int coroutine = test_assert_ok (dill_spawn (receive_in_coroutine, &receiver));
-  GSource *source = dill_ipc_connection_source_new (pair.s, G_IO_IN);
-
-  g_source_set_priority (source, G_PRIORITY_HIGH);
-  g_source_set_callback (source, G_SOURCE_FUNC (find_busy), &receiver, NULL);
-  g_source_attach (source, NULL);
-  for (guint i = 0; i < 3; i++)
-    {
-      test_assert_ok (dill_bsend (pair.peer, &"abc"[i], 1, 0));
-      iterate_some (NULL);
-    }
-  g_source_set_priority (source, G_PRIORITY_LOW);
-  test_iterate_until (receiver.is_done);
-  g_assert_cmpstr (receiver.bytes, ==, "abc");
-
-  g_source_destroy (source);
-  g_source_unref (source);
-  test_assert_ok (dill_hclose (coroutine));
-  pair_close (&pair);
 }
 
 /* Sources on both ends, and nothing leaks over many of them on one connection. */
@@ -355,7 +203,7 @@ test_many_in_turn (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED
 
   for (guint i = 1; i <= 1000; i++)
     {
-      g_source_unref (attach (pair.s, G_IO_IN, &account));
+      g_source_unref (pair_attach (&pair, G_IO_IN, &account));
       test_assert_ok (dill_bsend (pair.peer, "x", 1, 0));
       test_iterate_until (account.n_calls == i);
       test_assert_ok (dill_brecv (pair.s, &byte, 1, 0));
@@ -408,9 +256,6 @@ main (int argc, char **argv)
   test_add (PREFIX "end-of-stream", test_end_of_stream);
   test_add_data (PREFIX "hang-up/in", GINT_TO_POINTER (G_IO_IN), test_hang_up);
   test_add_data (PREFIX "hang-up/out", GINT_TO_POINTER (G_IO_OUT), test_hang_up);
-  test_add (PREFIX "buffer-taken-by-another", test_buffer_taken_by_another);
-  test_add (PREFIX "after-coroutine", test_after_coroutine);
-  test_add (PREFIX "while-coroutine-waits", test_while_coroutine_waits);
   test_add (PREFIX "many-in-turn", test_many_in_turn);
   test_add (PREFIX "errnos", test_errnos);
 

@@ -8,7 +8,6 @@
 #include "source-utils.h"
 
 #define N_CLIENTS 8
-#define DEADLINE_MS 20000
 
 /* A message of a client: short ones, and ones that take many turns of both sides. */
 static const gsize lengths[] = { 1, 5, 100, 4096, 70000, 300000 };
@@ -147,8 +146,8 @@ echo (Server *server, int s)
   char bytes[1024];
   ssize_t length;
 
-  while ((length = dill_brecv_some (s, bytes, sizeof bytes, dill_now () + DEADLINE_MS)) > 0)
-    if (dill_bsend (s, bytes, (size_t) length, dill_now () + DEADLINE_MS) < 0)
+  while ((length = dill_brecv_some (s, bytes, sizeof bytes, soon ())) > 0)
+    if (dill_bsend (s, bytes, (size_t) length, soon ()) < 0)
       break;
   g_assert_cmpint (errno, ==, EPIPE);
   test_assert_ok (dill_hclose (s));
@@ -196,7 +195,7 @@ server_clear (Server *server)
 static dill_coroutine void
 call (const char *path, guint number, guint *n_done)
 {
-  int s = test_assert_ok (dill_ipc_connect (path, dill_now () + DEADLINE_MS));
+  int s = test_assert_ok (dill_ipc_connect (path, soon ()));
 
   for (gsize i = 0; i < G_N_ELEMENTS (lengths); i++)
     {
@@ -209,14 +208,14 @@ call (const char *path, guint number, guint *n_done)
       for (gsize k = 0, n; k < length; k += n)
         {
           n = MIN (length - k, 20000);
-          test_assert_ok (dill_bsend (s, sent + k, n, dill_now () + DEADLINE_MS));
-          test_assert_ok (dill_brecv (s, received + k, n, dill_now () + DEADLINE_MS));
+          test_assert_ok (dill_bsend (s, sent + k, n, soon ()));
+          test_assert_ok (dill_brecv (s, received + k, n, soon ()));
         }
       g_assert_cmpmem (sent, length, received, length);
     }
 
   test_assert_ok (dill_ipc_done (s, -1));
-  test_assert_errno (dill_brecv (s, NULL, 1, dill_now () + DEADLINE_MS), EPIPE);
+  test_assert_errno (dill_brecv (s, NULL, 1, soon ()), EPIPE);
   test_assert_ok (dill_hclose (s));
   ++*n_done;
 }

@@ -5,25 +5,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "test-utils.h"
-#include <dillipc/dillipc.h>
-#include <gio/gio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#define DEADLINE_MS 20000
-
-static GSocketConnection *
-steal (int s)
-{
-  g_autoptr (GError) error = NULL;
-  GSocketConnection *connection = dill_ipc_steal_connection (s, &error);
-
-  g_assert_no_error (error);
-  g_assert_true (G_IS_SOCKET_CONNECTION (connection));
-  return connection;
-}
+#include "gio-utils.h"
 
 /* Asserts that S cannot be stolen, for that reason. */
 static void
@@ -59,7 +41,7 @@ test_unread_is_busy (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUS
 static void
 receive_byte (void *data)
 {
-  dill_brecv (*(int *) data, NULL, 1, dill_now () + DEADLINE_MS);
+  dill_brecv (*(int *) data, NULL, 1, soon ());
   *(int *) data = -1;
 }
 

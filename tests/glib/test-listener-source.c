@@ -100,7 +100,7 @@ accept_in_coroutine (void *data)
 {
   Acceptor *acceptor = data;
 
-  acceptor->connection = test_assert_ok (dill_ipc_accept (acceptor->listener, dill_now () + 20000));
+  acceptor->connection = test_assert_ok (dill_ipc_accept (acceptor->listener, soon ()));
 }
 
 /* The coroutine has its connection, whatever the callback does, and the callback the others. */

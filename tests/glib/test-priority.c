@@ -6,8 +6,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "test-utils.h"
-#include <dillipc/dillipc.h>
+#include "coroutine-utils.h"
 
 /* A source of the program's that stays ready for some turns, and what it has seen. */
 typedef struct
@@ -81,7 +80,7 @@ wait_for_byte (void *data)
   Race *race = ((gpointer *) data)[0];
   int fd = GPOINTER_TO_INT (((gpointer *) data)[1]);
 
-  test_assert_ok (dill_fdin (fd, dill_now () + 20000));
+  test_assert_ok (dill_fdin (fd, soon ()));
   race->n_turns_at_yield = race->n_turns;
   race->is_done = TRUE;
 }

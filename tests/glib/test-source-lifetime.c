@@ -26,7 +26,7 @@ close_at_once (int s)
 static int
 close_with_handshake (int s)
 {
-  return dill_ipc_close (s, dill_now () + 10000);
+  return dill_ipc_close (s, soon ());
 }
 
 static int
