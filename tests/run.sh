@@ -136,7 +136,10 @@ run_stage ()
 {
   case $1 in
     gcc)
-      build_and_test gcc gcc ''
+      (
+        export SOAK_SECONDS=${SOAK_SECONDS:-10}
+        build_and_test gcc gcc ''
+      )
       run_gtester
       ;;
     clang)
