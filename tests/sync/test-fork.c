@@ -97,7 +97,13 @@ test_child (Inheritance *all, gconstpointer data)
 }
 
 #define add(name, func, data) g_test_add (name, Inheritance, data, set_up, func, tear_down)
-#define add_child(name, func) add (name, test_child, &(const TestChildFunc) { func })
+#define add_child(name, func)                                                                                          \
+  G_STMT_START                                                                                                         \
+  {                                                                                                                    \
+    static const TestChildFunc child = func;                                                                           \
+    add (name, test_child, &child);                                                                                    \
+  }                                                                                                                    \
+  G_STMT_END
 
 /* --- Inherited handles --- */
 
