@@ -1,11 +1,12 @@
 /* engine.c: engines, one for each GMainContext in which a thread waits.
  *
- * An engine lives as long as its context, whose source it is, or until its thread ends.  No other thread ever touches it:
- * should the context end elsewhere, the engine is marked, and freed by its own thread later.
+ * An engine lives as long as its context, whose source it is, or until its thread ends.  Only its own thread frees it:
+ * should the context end elsewhere, the engine is marked, and that is left as an errand.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "engine/engine.h"
+#include "engine/lock.h"
 #include "engine/thread.h"
 #include "engine/wait.h"
 #include "engine/watch.h"
@@ -37,6 +38,13 @@ find_context (struct dill_thread *thread)
   return thread->private_context;
 }
 
+/* The context has ended in another thread. */
+static void
+bury (struct dill_errand *errand)
+{
+  dill_engine_end (dill_container_of (errand, struct dill_engine, burial));
+}
+
 static struct dill_engine *
 new_engine (struct dill_thread *thread, GMainContext *context)
 {
@@ -55,24 +63,24 @@ new_engine (struct dill_thread *thread, GMainContext *context)
   dill_list_init (&engine->ready);
   dill_list_init (&engine->coroutines);
   dill_poller_init (&engine->poller);
-  dill_list_append (&thread->engines, &engine->link);
+  dill_errand_init (&engine->burial, bury);
   dill_source_attach (engine);
+  dill_lock_take ();
+  dill_list_append (&thread->engines, &engine->link);
+  dill_lock_release ();
   return engine;
 }
 
 static struct dill_engine *
 find_engine (struct dill_thread *thread, GMainContext *context)
 {
-  struct dill_list *next;
-
-  for (struct dill_list *link = thread->engines.next; link != &thread->engines; link = next)
+  /* Contexts that have ended, at whose place in memory this one may be, go first. */
+  dill_errand_run_all (thread);
+  for (struct dill_list *link = thread->engines.next; link != &thread->engines; link = link->next)
     {
       struct dill_engine *engine = dill_container_of (link, struct dill_engine, link);
 
-      next = link->next;
-      if (g_atomic_int_get (&engine->is_orphaned))
-        dill_engine_end (engine);
-      else if (engine->context == context)
+      if (engine->context == context)
         return engine;
     }
 
@@ -240,7 +248,10 @@ dill_engine_free (struct dill_engine *engine)
   struct left_over left_over = { .engine = engine };
   struct vanishing vanishing;
 
+  dill_lock_take ();
   dill_list_remove (&engine->link);
+  dill_errand_withdraw_unlocked (&engine->burial);
+  dill_lock_release ();
   if (thread->recent_engine == engine)
     thread->recent_engine = NULL;
   dill_source_destroy (engine);

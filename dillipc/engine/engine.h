@@ -5,6 +5,7 @@
 #pragma once
 
 #include "engine/attempts.h"
+#include "engine/errand.h"
 #include "engine/fork.h"
 #include "engine/list.h"
 #include "engine/poller.h"
@@ -42,7 +43,10 @@ struct dill_engine
   int64_t last_end;         /* of a dispatch, likewise */
   unsigned n_turns_to_pass; /* these are theirs */
   bool is_prepared;        /* the context is about to poll, and will not ask again before */
-  int is_orphaned;         /* atomic: the context has ended in another thread */
+
+  bool has_context;          /* the context lives; under the lock of lock.h */
+  int is_orphaned;           /* atomic: the context has ended in another thread */
+  struct dill_errand burial; /* what is to be done then */
 };
 
 /* Whether this is a forked child, and ENGINE the parent process's. */
@@ -71,3 +75,6 @@ void dill_engine_end (struct dill_engine *engine);
 /* source.c: the GSource that drives ENGINE, attached to its context. */
 void dill_source_attach (struct dill_engine *engine);
 void dill_source_destroy (struct dill_engine *engine);
+
+/* Makes the context dispatch the source of ENGINE, which runs the errands of its thread.  HOLDS: dill_lock_take () */
+void dill_source_wake_unlocked (struct dill_engine *engine);

@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "engine/fork.h"
-#include "engine/handle.h"
+#include "engine/lock.h"
 #include <pthread.h>
 
 unsigned dill_fork_generation = 0;
@@ -16,14 +16,14 @@ static void
 count_in_child (void)
 {
   dill_fork_generation++;
-  dill_handle_unlock ();
+  dill_lock_release ();
 }
 
 static void
 install (void)
 {
   /* The only failure is ENOMEM; forked children then are not told apart, as if they had not been forked by libc. */
-  (void) pthread_atfork (dill_handle_lock, dill_handle_unlock, count_in_child);
+  (void) pthread_atfork (dill_lock_take, dill_lock_release, count_in_child);
 }
 
 void

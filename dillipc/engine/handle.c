@@ -7,10 +7,10 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "engine/handle.h"
+#include "engine/lock.h"
 #include "engine/thread.h"
 #include "engine/wait.h"
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -45,9 +45,9 @@ struct dill_handle_block
 /* Debuggers find all handles here. */
 static _Atomic (struct dill_handle_block *) dill_handle_directory[N_BLOCKS];
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static uint32_t n_blocks;                     /* HOLDS: lock */
-static struct dill_handle_block *spare_blocks; /* of threads that have ended; HOLDS: lock */
+/* HOLDS: dill_lock_take () */
+static uint32_t n_blocks;
+static struct dill_handle_block *spare_blocks; /* of threads that have ended */
 
 static struct dill_handle_entry *
 entry_at (uint32_t index)
@@ -69,7 +69,7 @@ push_free (struct dill_handle_pool *pool, uint32_t index)
   pool->last_free = index;
 }
 
-/* HOLDS: lock */
+/* HOLDS: dill_lock_take () */
 static struct dill_handle_block *
 new_block_unlocked (void)
 {
@@ -91,27 +91,15 @@ new_block_unlocked (void)
   return block;
 }
 
-void
-dill_handle_lock (void)
-{
-  pthread_mutex_lock (&lock);
-}
-
-void
-dill_handle_unlock (void)
-{
-  pthread_mutex_unlock (&lock);
-}
-
 static bool
 grow (struct dill_thread *thread)
 {
   struct dill_handle_pool *pool = &thread->handles;
   struct dill_handle_block *block;
 
-  dill_handle_lock ();
+  dill_lock_take ();
   block = new_block_unlocked ();
-  dill_handle_unlock ();
+  dill_lock_release ();
   if (block == NULL)
     return false;
 
@@ -264,7 +252,7 @@ dill_handle_pool_clear (struct dill_handle_pool *pool)
 {
   struct dill_handle_block *block;
 
-  dill_handle_lock ();
+  dill_lock_take ();
   while ((block = pool->blocks) != NULL)
     {
       pool->blocks = block->next;
@@ -279,7 +267,7 @@ dill_handle_pool_clear (struct dill_handle_pool *pool)
       block->next = spare_blocks;
       spare_blocks = block;
     }
-  dill_handle_unlock ();
+  dill_lock_release ();
   *pool = (struct dill_handle_pool){ 0 };
 }
 

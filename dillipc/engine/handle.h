@@ -53,8 +53,3 @@ void dill_handle_pool_disown (struct dill_handle_pool *pool);
 
 /* At the end of a thread: gives its blocks to other threads. */
 void dill_handle_pool_clear (struct dill_handle_pool *pool);
-
-/* The process-wide part, held still while the process forks.  The tie between an engine and its source, which may be cut
- * from two threads, is guarded by it too. */
-void dill_handle_lock (void);
-void dill_handle_unlock (void);

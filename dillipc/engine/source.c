@@ -12,6 +12,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "engine/engine.h"
+#include "engine/lock.h"
 #include "engine/source-name.h"
 #include "engine/thread.h"
 #include "engine/wait.h"
@@ -188,10 +189,18 @@ source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
   (void) callback;
   (void) user_data;
   if (engine == NULL)
-    return G_SOURCE_CONTINUE;
+    {
+      g_source_set_ready_time (source, -1);
+      return G_SOURCE_CONTINUE;
+    }
 
   thread = engine->thread;
   engine->is_prepared = false;
+  if (G_UNLIKELY (g_source_get_ready_time (source) >= 0))
+    {
+      g_source_set_ready_time (source, -1);
+      dill_errand_run_all (thread);
+    }
   start = now = g_get_monotonic_time ();
   findings = dill_poller_collect (engine);
 
@@ -207,7 +216,7 @@ source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
       is_returning = dill_scheduler_run (thread, engine);
       now = g_get_monotonic_time ();
       adapt_quota (engine, now - round_start);
-      if (now - start >= DISPATCH_MAX_US || is_returning)
+      if (now - start >= DISPATCH_MAX_US || is_returning || dill_engine_is_inherited (engine))
         break;
 
       findings = dill_list_is_empty (&engine->ready) ? look_again (engine, findings) : dill_poller_collect (engine);
@@ -221,21 +230,35 @@ source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
-/* The context has ended, or is ending, and not in the engine's thread, which may be ending at the same time. */
+/* Cuts the tie between a source and its engine.  HOLDS: dill_lock_take () */
 static void
-source_dispose (GSource *source)
+cut_unlocked (struct dill_engine *engine)
+{
+  ((struct dill_source *) engine->source)->engine = NULL;
+  engine->source = NULL;
+}
+
+/* The context ends: what the library has left in it, the callback, is taken away while the context still is whole.  If
+ * this is not the engine's thread, which may be ending at the same time, the rest is left to that. */
+static void
+source_lose (gpointer source)
 {
   struct dill_engine *engine;
 
-  dill_handle_lock ();
+  dill_lock_take ();
   engine = ((struct dill_source *) source)->engine;
-  if (engine != NULL && engine->thread != dill_thread_self)
+  if (engine != NULL)
     {
-      ((struct dill_source *) source)->engine = NULL;
-      engine->source = NULL;
-      g_atomic_int_set (&engine->is_orphaned, 1);
+      engine->has_context = false;
+      if (engine->thread != dill_thread_self)
+        {
+          cut_unlocked (engine);
+          g_atomic_int_set (&engine->is_orphaned, 1);
+          if (!dill_engine_is_inherited (engine))
+            dill_errand_leave_unlocked (engine->thread, &engine->burial);
+        }
     }
-  dill_handle_unlock ();
+  dill_lock_release ();
 }
 
 /* It has ended in the engine's thread. */
@@ -249,6 +272,14 @@ source_finalize (GSource *source)
 
   engine->source = NULL;
   dill_engine_end (engine);
+}
+
+/* No source of the library has anything to call: this stands for the end that comes with it. */
+static gboolean
+never_called (gpointer data)
+{
+  (void) data;
+  return G_SOURCE_CONTINUE;
 }
 
 static GSourceFuncs source_funcs = {
@@ -265,8 +296,9 @@ dill_source_attach (struct dill_engine *engine)
 
   ((struct dill_source *) source)->engine = engine;
   engine->source = source;
+  engine->has_context = true;
   dill_source_set_name (source, "[dillipc] engine");
-  g_source_set_dispose_function (source, source_dispose);
+  g_source_set_callback (source, never_called, source, source_lose);
   g_source_set_can_recurse (source, TRUE);
   g_source_attach (source, engine->context);
   g_source_unref (source);
@@ -278,18 +310,25 @@ dill_source_destroy (struct dill_engine *engine)
   GSource *source;
 
   /* Another thread may be ending the context: whoever is first cuts the tie. */
-  dill_handle_lock ();
+  dill_lock_take ();
   source = engine->source;
-  engine->source = NULL;
   if (source != NULL)
     {
-      ((struct dill_source *) source)->engine = NULL;
+      cut_unlocked (engine);
       g_source_ref (source);
     }
-  dill_handle_unlock ();
+  dill_lock_release ();
   if (source == NULL)
     return;
 
   g_source_destroy (source);
   g_source_unref (source);
+}
+
+void
+dill_source_wake_unlocked (struct dill_engine *engine)
+{
+  /* Not g_main_context_wakeup (), of which a context that is on the point of ending complains. */
+  if (engine->source != NULL && engine->has_context && !dill_engine_is_inherited (engine))
+    g_source_set_ready_time (engine->source, 0);
 }

@@ -11,7 +11,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "glib/handle-source.h"
-#include "engine/handle.h"
+#include "engine/lock.h"
 #include "engine/source-name.h"
 #include "engine/thread.h"
 
@@ -24,14 +24,14 @@ struct dill_subscription
 void *
 dill_handle_source_lock_object (struct dill_handle_source *source)
 {
-  dill_handle_lock ();
+  dill_lock_take ();
   return source->object;
 }
 
 void
 dill_handle_source_unlock_object (void)
 {
-  dill_handle_unlock ();
+  dill_lock_release ();
 }
 
 /* Takes a reference, unless the last one is gone. Another thread then is on its way to the dispose function, and
@@ -58,14 +58,14 @@ handle_closed (struct dill_observer *observer, bool is_inherited)
   struct dill_handle_source *source;
   bool is_alive = false;
 
-  dill_handle_lock ();
+  dill_lock_take ();
   source = subscription->source;
   if (source != NULL)
     {
       source->object = NULL;
       is_alive = !is_inherited && ref_if_alive (&source->source);
     }
-  dill_handle_unlock ();
+  dill_lock_release ();
 
   g_free (subscription);
   if (is_alive)
@@ -80,10 +80,10 @@ handle_source_dispose (GSource *base)
 {
   struct dill_handle_source *source = (struct dill_handle_source *) base;
 
-  dill_handle_lock ();
+  dill_lock_take ();
   if (source->object != NULL)
     source->subscription->source = NULL;
-  dill_handle_unlock ();
+  dill_lock_release ();
 }
 
 /* Takes off OBSERVERS those whose source is no more: a handle may outlive any number of sources. */
@@ -92,7 +92,7 @@ forget_finalized (struct dill_list *observers)
 {
   struct dill_list *link, *next;
 
-  dill_handle_lock ();
+  dill_lock_take ();
   for (link = observers->next; link != observers; link = next)
     {
       struct dill_subscription *subscription = dill_container_of (link, struct dill_subscription, observer.link);
@@ -104,7 +104,7 @@ forget_finalized (struct dill_list *observers)
           g_free (subscription);
         }
     }
-  dill_handle_unlock ();
+  dill_lock_release ();
 }
 
 GSource *

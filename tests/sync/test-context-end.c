@@ -70,6 +70,8 @@ typedef struct
   GCond cond;
   int step;
   Remains remains;
+  GMainLoop *loop;
+  int bundle;
 } Relay;
 
 static void
@@ -128,7 +130,7 @@ end_context_elsewhere (const char *path)
   g_thread_join (thread);
 }
 
-/* The descriptors go when the context's thread next comes by, since they are that thread's. */
+/* The descriptors go when the context's thread next looks for a context, since they are that thread's. */
 static void
 test_context_ends_elsewhere (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
@@ -143,6 +145,99 @@ test_context_ends_elsewhere (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (test_count_fds (), ==, n_fds);
 }
 
+static void
+quit_when_gone (void *data)
+{
+  Relay *relay = data;
+
+  set_step (relay, 1);
+  g_assert_no_errno (dill_bundle_wait (relay->bundle, soon ()));
+  g_assert_false (g_file_test (relay->remains.path, G_FILE_TEST_EXISTS));
+  g_main_loop_quit (relay->loop);
+}
+
+/* Runs a loop in which nothing happens. */
+static gpointer
+run_other_loop (gpointer data)
+{
+  Relay *relay = data;
+  GMainContext *context = g_main_context_get_thread_default ();
+  int h;
+
+  relay->loop = g_main_loop_new (context, FALSE);
+  relay->bundle = test_assert_ok (dill_bundle ());
+  g_main_context_push_thread_default (relay->context);
+  g_assert_no_errno (dill_bundle_spawn (relay->bundle, never_accept, &relay->remains));
+  g_main_context_pop_thread_default (relay->context);
+
+  h = test_assert_ok (dill_spawn (quit_when_gone, relay));
+  test_loop_run (relay->loop);
+  g_assert_false (relay->remains.ran);
+  g_assert_no_errno (dill_hclose (h));
+  g_assert_no_errno (dill_hclose (relay->bundle));
+  g_main_loop_unref (relay->loop);
+  return NULL;
+}
+
+/* It comes by at once, if it iterates any other context that it uses the library in, though it has nothing to do there. */
+static void
+test_context_ends_elsewhere_while_idle (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  Relay relay = { .context = g_main_context_new (), .remains = { .path = test->path } };
+  GThread *thread;
+
+  g_test_expect_message ("dillipc", G_LOG_LEVEL_WARNING, "*GMainContext has ended*");
+  thread = test_thread_start (run_other_loop, &relay);
+  wait_for_step (&relay, 1);
+  g_main_context_unref (relay.context);
+  test_thread_join (thread);
+  g_test_assert_expected_messages ();
+}
+
+static gpointer
+end_contexts (gpointer queue)
+{
+  GMainContext *context;
+
+  while ((context = g_async_queue_pop (queue)) != g_main_context_default ())
+    g_main_context_unref (context);
+  return NULL;
+}
+
+static GMainContext *
+new_used_context (void)
+{
+  GMainContext *context = g_main_context_new ();
+
+  g_main_context_push_thread_default (context);
+  g_assert_no_errno (dill_yield ());
+  g_main_context_pop_thread_default (context);
+  return context;
+}
+
+/* Contexts of a thread end in another one and in itself at the same time, and the one tells the others. */
+static void
+test_contexts_end_everywhere (void)
+{
+  g_autoptr (GAsyncQueue) queue = g_async_queue_new ();
+  GThread *thread = g_thread_new ("unref", end_contexts, queue);
+  guint n_fds = test_count_fds ();
+
+  for (guint i = 0; i < 500; i++)
+    {
+      GMainContext *context = new_used_context ();
+
+      g_async_queue_push (queue, new_used_context ());
+      if (i % 2 == 0)
+        g_main_context_iteration (context, FALSE);
+      g_main_context_unref (context);
+    }
+  g_async_queue_push (queue, g_main_context_default ());
+  test_thread_join (thread);
+  g_assert_no_errno (dill_yield ());
+  g_assert_cmpuint (test_count_fds (), ==, n_fds);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -152,5 +247,7 @@ main (int argc, char **argv)
   g_test_add_func ("/context-end/with-member", test_context_ends_with_member);
   g_test_add_func ("/context-end/while-waited-for", test_context_ends_while_waited_for);
   test_add ("/context-end/elsewhere", test_context_ends_elsewhere);
+  test_add ("/context-end/elsewhere-while-idle", test_context_ends_elsewhere_while_idle);
+  g_test_add_func ("/context-end/everywhere", test_contexts_end_everywhere);
   return g_test_run ();
 }
