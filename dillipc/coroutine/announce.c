@@ -115,4 +115,16 @@ dill_announce_switch_now (void)
   dill_announce_switch (leaving, entering, false);
 }
 
+DILL_UNINSTRUMENTED void
+dill_announce_return (struct dill_announced *from, struct dill_announced *to)
+{
+  dill_announce_switch (from, to, false);
+#if defined(DILL_WITH_ASAN)
+  /* The functions that have vanished have not taken their red zones back. */
+  if (to->bottom != NULL)
+    __asan_unpoison_memory_region (to->bottom,
+                                   (size_t) ((char *) __builtin_frame_address (0) - (const char *) to->bottom));
+#endif
+}
+
 #endif

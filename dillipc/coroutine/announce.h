@@ -119,6 +119,10 @@ void dill_announce_switch (struct dill_announced *from, struct dill_announced *t
 void dill_announce_switch_later (struct dill_announced *from, struct dill_announced *to);
 void dill_announce_switch_now (void);
 
+/* There was no switch: pthread_exit () in FROM has come back to a function on the stack of TO, and the caller is the last
+ * of those that are left there. */
+void dill_announce_return (struct dill_announced *from, struct dill_announced *to);
+
 #else
 
 static inline void
@@ -139,6 +143,13 @@ dill_announce_switch_later (struct dill_announced *from, struct dill_announced *
 static inline void
 dill_announce_switch_now (void)
 {
+}
+
+static inline void
+dill_announce_return (struct dill_announced *from, struct dill_announced *to)
+{
+  (void) from;
+  (void) to;
 }
 
 #endif

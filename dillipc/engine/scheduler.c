@@ -114,6 +114,14 @@ successor (struct dill_flow *coroutine)
   return next;
 }
 
+/* The same in a child that was forked in COROUTINE: the others are the parent's, and do not run here. */
+static struct dill_flow *
+leave_inherited (struct dill_flow *coroutine)
+{
+  coroutine->engine->quota = 0;
+  return coroutine->resumer;
+}
+
 void
 dill_scheduler_suspend (struct dill_thread *thread)
 {
@@ -140,8 +148,18 @@ dill_scheduler_exit (struct dill_thread *thread, const struct dill_stack *stack)
   thread->has_ended = true;
   thread->ended = self->context;
   thread->ended_stack = stack != NULL ? *stack : (struct dill_stack){ 0 };
-  thread->current = successor (self);
+  thread->current = dill_engine_is_inherited (self->engine) ? leave_inherited (self) : successor (self);
   dill_context_leave (&self->context, &thread->current->context);
+}
+
+void
+dill_scheduler_return (struct dill_thread *thread, struct dill_flow *flow)
+{
+  if (thread->current == flow)
+    return;
+
+  dill_announce_return (&thread->current->context.announced, &flow->context.announced);
+  thread->current = flow;
 }
 
 void

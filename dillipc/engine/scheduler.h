@@ -61,6 +61,9 @@ void dill_scheduler_exit (struct dill_thread *thread, const struct dill_stack *s
 /* Sees to what the last coroutine that ended left behind.  To be called before stacks are taken. */
 void dill_scheduler_reap (struct dill_thread *thread);
 
+/* pthread_exit () in another flow has come back to the stack of FLOW, with whoever was on top of it gone. */
+void dill_scheduler_return (struct dill_thread *thread, struct dill_flow *flow);
+
 /* Cancels a suspended coroutine and runs it, which it does without waiting, to its end. */
 void dill_scheduler_cancel (struct dill_thread *thread, struct dill_flow *coroutine);
 

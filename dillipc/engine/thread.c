@@ -54,7 +54,7 @@ thread_end (void *data)
   if (thread->fork_generation != dill_fork_generation)
     return; /* nothing of this is the child's to free */
 
-  thread->current = &thread->own; /* pthread_exit() in a coroutine has come back to here */
+  dill_scheduler_return (thread, &thread->own);
   while (!dill_list_is_empty (&thread->engines))
     found |= dill_engine_free (dill_container_of (thread->engines.next, struct dill_engine, link));
   dill_handle_foreach (thread, close_left_over, &found);
@@ -100,6 +100,7 @@ new_thread (void)
   dill_context_init_thread (&thread->own.context);
   thread->current = &thread->own;
   dill_list_init (&thread->engines);
+  dill_list_init (&thread->errands);
   thread->fork_generation = dill_fork_generation;
   thread->is_main = syscall (SYS_gettid) == getpid ();
   dill_thread_self = thread;
@@ -118,6 +119,7 @@ adapt_to_fork (struct dill_thread *thread)
 
   thread->recent_engine = NULL;
   thread->private_context = NULL;
+  dill_list_init (&thread->errands);
   dill_handle_pool_disown (&thread->handles);
   thread->fork_generation = dill_fork_generation;
   thread->is_main = true;

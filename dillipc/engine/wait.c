@@ -6,6 +6,7 @@
 #include "engine/thread.h"
 #include <dillipc/dill-time.h>
 #include <errno.h>
+#include <pthread.h>
 
 /* Operations that need not wait look at the clock once in so many, and pause after a millisecond. */
 #define CALLS_PER_LOOK 32
@@ -144,23 +145,54 @@ dill_wait_abandon (struct dill_wait *wait)
   end (wait);
 }
 
+static void
+suspend (struct dill_wait *wait)
+{
+  wait->coroutine->wait = wait;
+  while (!wait->resumed)
+    dill_scheduler_suspend (wait->engine->thread);
+  wait->coroutine->wait = NULL;
+}
+
+/* A wait that iterates, and who does. */
+struct iteration
+{
+  struct dill_wait *wait;
+  struct dill_flow *flow;
+};
+
+/* pthread_exit () in a callback, or in a coroutine resumed from here, has come back to this stack, which vanishes. */
+static void
+stop_iterating (void *data)
+{
+  struct iteration *iteration = data;
+
+  dill_scheduler_return (iteration->wait->engine->thread, iteration->flow);
+  end (iteration->wait);
+}
+
+static void
+iterate (struct dill_wait *wait)
+{
+  struct iteration iteration = { wait, wait->engine->thread->current };
+
+  pthread_cleanup_push (stop_iterating, &iteration);
+  while (!wait->resumed && !dill_engine_is_inherited (wait->engine))
+    g_main_context_iteration (wait->engine->context, TRUE);
+  pthread_cleanup_pop (0);
+
+  /* A coroutine has forked, and has ended in the child too: what it waits for here happens in the parent. */
+  if (dill_engine_is_inherited (wait->engine))
+    wait->outcome = DILL_CANCELED;
+}
+
 enum dill_outcome
 dill_wait_block (struct dill_wait *wait)
 {
-  struct dill_thread *thread = wait->engine->thread;
-
   if (wait->coroutine != NULL)
-    {
-      wait->coroutine->wait = wait;
-      while (!wait->resumed)
-        dill_scheduler_suspend (thread);
-      wait->coroutine->wait = NULL;
-    }
+    suspend (wait);
   else
-    {
-      while (!wait->resumed)
-        g_main_context_iteration (wait->engine->context, TRUE);
-    }
+    iterate (wait);
 
   end (wait);
   return wait->outcome;

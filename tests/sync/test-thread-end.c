@@ -7,6 +7,8 @@
 #include "remains-utils.h"
 
 #include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
 
 static gpointer
 leave_behind_and_end (gpointer data)
@@ -79,60 +81,131 @@ test_thread_ends_clean (void)
 
 /* --- pthread_exit () --- */
 
-static void
-exit_thread (void *data)
+/* How a thread ends, and under which context it had waits on its own stack. */
+typedef struct
 {
-  Remains *remains = data;
+  Remains remains;
+  bool by_callback;
+  GMainContext *context;
+  int listener;
+} Exit;
 
-  g_assert_no_errno (dill_yield ());
-  remains->n_exits++;
+static void
+exit_in_coroutine (void *data)
+{
+  Exit *exit = data;
+
+  g_assert_no_errno (dill_msleep (dill_now () + 2));
+  exit->remains.n_exits++;
   pthread_exit (NULL);
 }
 
-static void *
-exit_in_coroutine (void *data)
+static gboolean
+exit_in_callback (gpointer data)
 {
-  Remains *remains = data;
+  Exit *exit = data;
 
-  test_assert_ok (dill_spawn (never_go_on, remains));
-  test_assert_ok (dill_spawn (exit_thread, remains));
-  dill_msleep (-1);
-  remains->ran = TRUE;
+  exit->remains.n_exits++;
+  pthread_exit (NULL);
+}
+
+/* The destructor of a key that is older than the library's: writes over whatever was on the thread's stack. */
+static pthread_key_t key;
+
+static void
+use_stack (void *data G_GNUC_UNUSED)
+{
+  char bytes[30000];
+
+  memset (bytes, 0x41, sizeof bytes);
+  __asm__ volatile ("" : : "r"(bytes) : "memory");
+}
+
+static void
+accept_in_coroutine (void *data)
+{
+  Exit *exit = data;
+
+  dill_ipc_accept (exit->listener, dill_now () + 1000);
+  exit->remains.ran = TRUE;
+}
+
+static gboolean
+accept_in_callback (gpointer data)
+{
+  accept_in_coroutine (data);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+add_once (Exit *exit, GSource *source, GSourceFunc func)
+{
+  g_source_unref (add_source (exit->context, source, func, exit));
+}
+
+/* Two waits of the thread's own stack, one in the other, stand between those of coroutines, in the queue of a listener and
+ * among the timers. */
+static void *
+wait_until_exit (void *data)
+{
+  Exit *exit = data;
+
+  g_assert_cmpint (pthread_setspecific (key, exit), ==, 0);
+  g_main_context_push_thread_default (exit->context);
+  exit->listener = test_assert_ok (dill_ipc_listen (exit->remains.path, 10));
+  test_assert_ok (dill_spawn (never_go_on, &exit->remains));
+  for (guint i = 0; i < 3; i++)
+    test_assert_ok (dill_spawn (accept_in_coroutine, exit));
+
+  if (exit->by_callback)
+    add_once (exit, g_timeout_source_new (2), exit_in_callback);
+  else
+    test_assert_ok (dill_spawn (exit_in_coroutine, exit));
+  add_once (exit, g_idle_source_new (), accept_in_callback);
+  accept_in_coroutine (exit);
   return NULL;
 }
 
 static int
 exit_and_check (gpointer data)
 {
-  Remains remains = { .path = data };
+  Exit *exit = data;
   guint n_fds = test_count_fds ();
   pthread_t thread;
+  int priority;
 
+  exit->context = g_main_context_new ();
   g_test_expect_message ("dillipc", G_LOG_LEVEL_WARNING, "*thread has ended*");
-  g_assert_cmpint (pthread_create (&thread, NULL, exit_in_coroutine, &remains), ==, 0);
+  g_assert_cmpint (pthread_create (&thread, NULL, wait_until_exit, exit), ==, 0);
   g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
   g_test_assert_expected_messages ();
-  g_assert_cmpuint (remains.n_exits, ==, 1);
-  check_remains (&remains, n_fds);
+  g_main_context_prepare (exit->context, &priority); /* makes it forget that it was in the middle of a dispatch */
+  g_main_context_unref (exit->context);
+  g_assert_cmpuint (exit->remains.n_exits, ==, 1);
+  check_remains (&exit->remains, n_fds);
   return 0;
 }
 
 /* In a child, which does not look for leaks at its end: g_main_context_iteration () never returns, and what it holds of
  * the source that it has dispatched stays. */
 static void
-test_exit_in_coroutine (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+test_exit (TestDir *test, gconstpointer by_callback)
 {
-  g_assert_cmpint (test_in_child (exit_and_check, test->path), ==, 0);
+  Exit exit = { .remains.path = test->path, .by_callback = GPOINTER_TO_INT (by_callback) };
+
+  g_assert_cmpint (test_in_child (exit_and_check, &exit), ==, 0);
 }
 
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_assert_cmpint (pthread_key_create (&key, use_stack), ==, 0); /* before the library makes its own */
   work (NULL); /* opens what the main thread keeps open: from here on descriptors can be counted */
   test_add ("/thread-end/all", test_thread_ends);
   test_add ("/thread-end/before-context", test_thread_ends_before_context);
   g_test_add_func ("/thread-end/clean", test_thread_ends_clean);
-  test_add ("/thread-end/exit-in-coroutine", test_exit_in_coroutine);
+  test_add_data ("/thread-end/exit-in-coroutine", GINT_TO_POINTER (false), test_exit);
+  test_add_data ("/thread-end/exit-in-callback", GINT_TO_POINTER (true), test_exit);
   return g_test_run ();
 }
