@@ -31,15 +31,9 @@
 /**
  * dill_coroutine:
  *
- * Marks a function that dill_go() starts.  Without it the compiler may look into the function, prove that no pointer
- * outlives the call, and keep the caller's locals in registers that the running coroutine never sees.
+ * Marks a function that dill_go() starts.  It keeps the function whole, so that debuggers and profilers show it under its
+ * name; the compiler optimises it like any other.
  */
-#ifdef __cplusplus
 #define dill_coroutine __attribute__ ((noinline))
-#elif defined(__clang__)
-#define dill_coroutine __attribute__ ((noinline, optnone))
-#else
-#define dill_coroutine __attribute__ ((noipa))
-#endif
 
 #endif

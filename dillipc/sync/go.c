@@ -72,9 +72,7 @@ dill_go_prepare (int *handle, const struct dill_go_site *site, int bundle, void 
                                dill_member_stack_size (member));
 }
 
-/* Opaque even to link-time optimisation: a compiler that learned that this never returns would take the second return of
- * dill_go_begin () for impossible, and keep the caller's locals in registers. */
-dill_coroutine void
+void
 dill_go_end (void)
 {
   dill_member_exit (dill_thread_self);

@@ -22,8 +22,7 @@ PROGRAMS = [
     for source in sorted((SOURCE_DIR / "tests" / "compat" / "libdill").glob("*.c"))
     if HAS_SOCKETS or not USES_SOCKETS.search(source.read_text())
 ]
-# go() comes back twice, but the second time with the registers as they were: no variable is clobbered.
-FLAGS = ("-std=gnu11", "-Wall", "-Wextra", "-Wno-clobbered", "-Wno-unknown-warning-option", "-Werror")
+FLAGS = ("-std=gnu11", "-Wall", "-Wextra", "-Werror")
 COMPILERS = ("gcc", "clang")
 LEVELS = ("-O0", "-O2")
 RUN_LIMIT = 60  # seconds that no program comes near

@@ -75,9 +75,7 @@ dill_go_prepare (int *handle, const struct dill_go_site *site, int bundle, void 
   return sp;
 }
 
-/* The library's is in another file, so that no compiler can know that it never returns: the macro has a loop there for
- * a reason. */
-dill_coroutine void
+void
 dill_go_end (void)
 {
   flow_end ();
