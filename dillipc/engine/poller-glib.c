@@ -135,6 +135,7 @@ dill_poller_collect (struct dill_engine *engine)
       if (condition == 0)
         continue;
       findings = DILL_FOUND_ALL;
+      watch->poll.revents = 0;
       report (watch, condition);
     }
 

@@ -194,6 +194,8 @@ source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
       return G_SOURCE_CONTINUE;
     }
 
+  /* If there was work before the context polled, GLib has not called the check function: what was found is news. */
+  (void) dill_poller_check (engine);
   thread = engine->thread;
   engine->is_prepared = false;
   if (G_UNLIKELY (g_source_get_ready_time (source) >= 0))

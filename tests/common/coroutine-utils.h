@@ -37,6 +37,19 @@ sleep_for_ever (void *data)
     (*(guint *) data)++;
 }
 
+/* The functions of an object of the program's own that is of no use. */
+static inline void *
+query_nothing (struct dill_hvfs *vfs G_GNUC_UNUSED, const void *type G_GNUC_UNUSED)
+{
+  errno = ENOTSUP;
+  return NULL;
+}
+
+static inline void
+close_nothing (struct dill_hvfs *vfs G_GNUC_UNUSED)
+{
+}
+
 /* The callback of a source that counts its turns in the guint DATA. */
 static inline gboolean
 count_calls (gpointer data)

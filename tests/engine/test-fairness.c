@@ -1,7 +1,7 @@
 /* test-fairness.c: whatever a coroutine does, its neighbours in the main context have their turns.
  *
  * Timers, descriptors and sources of the same or a higher priority go on within 10 ms, and those of a lower one within
- * some tens.  Time is measured as this thread's processor time: what other programs take does not count.
+ * twenty.  Time is measured as this thread's processor time: what other programs take does not count.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -15,7 +15,7 @@
 /* How long neighbours are watched, and how long they may have to wait, in microseconds of processor time. */
 #define WATCHED_US 150000
 #define EQUAL_MAX_US 10000
-#define LOWER_MAX_US 50000
+#define LOWER_MAX_US 20000
 
 static gint64
 processor_time (void)
@@ -255,6 +255,39 @@ test_always_ready_descriptor (void)
   close (fd);
 }
 
+/* One passes a value to and fro, until its bundle is closed, and so does the other. */
+static void
+pass_to_and_fro (void *data)
+{
+  int ch = *(int *) data, value = 0;
+
+  while (dill_chsend (ch, &value, sizeof value, -1) == 0 && dill_chrecv (ch, &value, sizeof value, -1) == 0)
+    continue;
+}
+
+static void
+play_ping_pong (void *data)
+{
+  int *ends = data, b = test_assert_ok (dill_bundle ()), value;
+
+  g_assert_no_errno (dill_bundle_spawn (b, pass_to_and_fro, &ends[0]));
+  while (dill_chrecv (ends[1], &value, sizeof value, -1) == 0 && dill_chsend (ends[1], &value, sizeof value, -1) == 0)
+    continue;
+  g_assert_cmpint (errno, ==, ECANCELED);
+  g_assert_no_errno (dill_hclose (b));
+}
+
+static void
+test_ping_pong (void)
+{
+  int ends[2];
+
+  g_assert_no_errno (dill_chmake (ends));
+  check_fairness (play_ping_pong, ends);
+  for (guint i = 0; i < 2; i++)
+    g_assert_no_errno (dill_hclose (ends[i]));
+}
+
 #if DILL_HAS_SOCKETS
 typedef struct
 {
@@ -296,6 +329,41 @@ test_flood (void)
   g_assert_no_errno (dill_hclose (flood->pair[1]));
   g_free (flood);
 }
+
+static void
+receive_messages (void *data)
+{
+  char text[10];
+
+  while (dill_mrecv (*(int *) data, text, sizeof text, -1) >= 0)
+    continue;
+  g_assert_cmpint (errno, ==, ECANCELED);
+}
+
+static void
+flood_with_messages (void *data)
+{
+  int *s = data, b = test_assert_ok (dill_bundle ());
+
+  g_assert_no_errno (dill_bundle_spawn (b, receive_messages, &s[0]));
+  while (dill_msend (s[1], "text", 4, -1) == 0)
+    continue;
+  g_assert_cmpint (errno, ==, ECANCELED);
+  g_assert_no_errno (dill_hclose (b));
+}
+
+static void
+test_messages (void)
+{
+  int s[2];
+
+  g_assert_no_errno (dill_ipc_pair (s));
+  for (guint i = 0; i < 2; i++)
+    s[i] = test_assert_ok (dill_suffix_attach (s[i], "\n", 1));
+  check_fairness (flood_with_messages, s);
+  for (guint i = 0; i < 2; i++)
+    g_assert_no_errno (dill_hclose (s[i]));
+}
 #endif
 
 /* A neighbour that always is ready leaves room for the coroutines, and has room. */
@@ -328,8 +396,10 @@ main (int argc, char **argv)
   g_test_add_func ("/fairness/work", test_work);
   g_test_add_func ("/fairness/spawn-loop", test_spawn_loop);
   g_test_add_func ("/fairness/always-ready-descriptor", test_always_ready_descriptor);
+  g_test_add_func ("/fairness/ping-pong", test_ping_pong);
 #if DILL_HAS_SOCKETS
   g_test_add_func ("/fairness/flood", test_flood);
+  g_test_add_func ("/fairness/messages", test_messages);
 #endif
   g_test_add_func ("/fairness/always-ready-source", test_always_ready_source);
   return g_test_run ();

@@ -220,6 +220,24 @@ test_not_reused_soon (void)
     }
 }
 
+/* Nor when few are free. */
+static void
+test_not_reused_soon_when_many_are_open (void)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
+  Object open[250], object;
+
+  for (guint i = 0; i < G_N_ELEMENTS (open); i++)
+    add_new (seen, object_make (&open[i]));
+  for (guint i = 0; i < 50000; i++)
+    {
+      add_new (seen, object_make (&object));
+      g_assert_no_errno (dill_hclose (object.handle));
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (open); i++)
+    g_assert_no_errno (dill_hclose (open[i].handle));
+}
+
 static gpointer
 make_one (gpointer data G_GNUC_UNUSED)
 {
@@ -245,6 +263,16 @@ static gpointer
 leave_one_open (gpointer data)
 {
   return GINT_TO_POINTER (object_make (data));
+}
+
+static void
+test_not_reused_soon_by_leavers (void)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new (NULL, NULL);
+  Object object;
+
+  for (guint i = 0; i < 1500; i++)
+    add_new (seen, GPOINTER_TO_INT (g_thread_join (g_thread_new ("leaver", leave_one_open, &object))));
 }
 
 static void
@@ -311,7 +339,9 @@ main (int argc, char **argv)
   g_test_add_func ("/handle/own", test_own);
   g_test_add_func ("/handle/foreign", test_foreign);
   g_test_add_func ("/handle/not-reused-soon", test_not_reused_soon);
+  g_test_add_func ("/handle/not-reused-soon-when-many-are-open", test_not_reused_soon_when_many_are_open);
   g_test_add_func ("/handle/not-reused-soon-by-threads", test_not_reused_soon_by_threads);
+  g_test_add_func ("/handle/not-reused-soon-by-leavers", test_not_reused_soon_by_leavers);
   g_test_add_func ("/handle/dead-with-thread", test_dead_with_thread);
   g_test_add_func ("/handle/exhaustion", test_exhaustion);
   return g_test_run ();

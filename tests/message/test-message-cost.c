@@ -1,15 +1,15 @@
 /* test-message-cost.c: what a message costs, what a flood of them leaves to the others, and message sockets of the
  * program's own.
  *
- * Relies on message-utils.h.  To count them, this program stands between the library and recvmsg () and malloc ().
+ * Relies on message-utils.h.  This program stands between the library and recvmsg () and malloc (), to count them.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "malloc-utils.h"
 #include "message-utils.h"
 #include <sys/syscall.h>
 
 static guint n_recvmsg;
-static guint n_malloc;
 
 ssize_t
 recvmsg (int fd, struct msghdr *message, int flags)
@@ -17,20 +17,6 @@ recvmsg (int fd, struct msghdr *message, int flags)
   n_recvmsg++;
   return syscall (SYS_recvmsg, fd, message, flags);
 }
-
-#if defined(__GLIBC__) && !HAVE_ADDRESS_SANITIZER
-#define COUNTS_MALLOC 1
-extern void *__libc_malloc (size_t size);
-
-void *
-malloc (size_t size)
-{
-  n_malloc++;
-  return __libc_malloc (size);
-}
-#else
-#define COUNTS_MALLOC 0
-#endif
 
 static void
 test_system_calls (TestDir *test G_GNUC_UNUSED, gconstpointer data)
@@ -63,11 +49,8 @@ test_no_allocation (TestDir *test G_GNUC_UNUSED, gconstpointer data)
   char buffer[100] = { 0 };
   int s[2];
 
-  if (!COUNTS_MALLOC)
-    {
-      g_test_skip ("malloc () cannot be counted in this build");
-      return;
-    }
+  if (malloc_skip_test (false))
+    return;
 
   make_message_pair (data, s);
   for (guint i = 0; i < 100; i++)

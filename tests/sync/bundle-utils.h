@@ -6,6 +6,8 @@
 
 #include "coroutine-utils.h"
 
+#include <string.h>
+
 static inline void
 sleep_a_little (void *data)
 {
@@ -20,12 +22,27 @@ return_at_once (void *data)
   (*(guint *) data)++;
 }
 
+/* Memory of a bundle that is overwritten as soon as that is closed, and must stay so. */
+static inline void
+vanish (void *memory)
+{
+  memset (memory, 0xAA, sizeof (struct dill_bundle_storage));
+}
+
+static inline void
+free_vanished (void *memory)
+{
+  for (guint i = 0; i < sizeof (struct dill_bundle_storage); i++)
+    g_assert_cmphex (((guint8 *) memory)[i], ==, 0xAA);
+  g_free (memory);
+}
+
 /* One who waits for a bundle, and what becomes of him. */
 typedef struct
 {
   int bundle;
   gint64 deadline;
-  gboolean closes;  /* and then frees its memory */
+  gboolean closes;  /* and then writes over its memory */
   gboolean refills; /* when his turn has come */
   void *memory;
   guint *n_ended;
@@ -46,7 +63,7 @@ wait_for_bundle (void *data)
   if (waiter->closes)
     {
       g_assert_no_errno (dill_hclose (waiter->bundle));
-      g_free (waiter->memory);
+      vanish (waiter->memory);
     }
 }
 

@@ -145,18 +145,6 @@ test_memory (void)
     }
 }
 
-static void *
-query_nothing (struct dill_hvfs *vfs G_GNUC_UNUSED, const void *type G_GNUC_UNUSED)
-{
-  errno = ENOTSUP;
-  return NULL;
-}
-
-static void
-close_nothing (struct dill_hvfs *vfs G_GNUC_UNUSED)
-{
-}
-
 static void
 test_bad_input (void)
 {
@@ -175,6 +163,45 @@ test_bad_input (void)
   test_assert_errno (dill_bundle_spawn (b, sleep_for_ever, NULL), EBADF);
 }
 
+/* The handle of a coroutine is a bundle like any other, with or without the member that it began with. */
+static void
+test_of_one_grows (void)
+{
+  for (guint first_ends = 0; first_ends < 2; first_ends++)
+    {
+      guint n_ended = 0;
+      int h = test_assert_ok (dill_spawn (first_ends ? return_at_once : sleep_for_ever, &n_ended));
+
+      g_assert_no_errno (dill_bundle_spawn (h, sleep_a_little, &n_ended));
+      g_assert_no_errno (dill_bundle_spawn (h, sleep_for_ever, &n_ended));
+      test_assert_errno (dill_bundle_wait (h, dill_now () + 10), ETIMEDOUT);
+      g_assert_cmpuint (n_ended, ==, 1 + first_ends);
+      g_assert_no_errno (dill_hclose (h));
+      g_assert_cmpuint (n_ended, ==, 3);
+    }
+}
+
+/* Who waits goes on waiting when the bundle changes hands. */
+static void
+test_hown (void)
+{
+  guint n_ended = 0;
+  int b = test_assert_ok (dill_bundle ());
+  Waiter waiter = { 0 };
+  int waiting = test_assert_ok (dill_bundle ()), owned;
+
+  g_assert_no_errno (dill_bundle_spawn (b, sleep_a_little, &n_ended));
+  start_waiters (waiting, &waiter, 1, b);
+  owned = test_assert_ok (dill_hown (b));
+  test_assert_errno (dill_bundle_wait (b, 0), EBADF);
+  test_assert_errno (dill_bundle_wait (owned, 0), ETIMEDOUT);
+  g_assert_no_errno (dill_bundle_wait (waiting, soon ()));
+  g_assert_cmpint (waiter.result, ==, 0);
+  g_assert_cmpuint (n_ended, ==, 1);
+  g_assert_no_errno (dill_hclose (owned));
+  g_assert_no_errno (dill_hclose (waiting));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -188,5 +215,7 @@ main (int argc, char **argv)
   g_test_add_func ("/bundle/refill", test_refill);
   g_test_add_func ("/bundle/memory", test_memory);
   g_test_add_func ("/bundle/bad-input", test_bad_input);
+  g_test_add_func ("/bundle/of-one-grows", test_of_one_grows);
+  g_test_add_func ("/bundle/hown", test_hown);
   return g_test_run ();
 }

@@ -251,48 +251,6 @@ test_hown (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (party.value, ==, 3);
 }
 
-/* --- In a main loop --- */
-
-static dill_coroutine void
-play (int ch, guint *n_rounds)
-{
-  int value = 0;
-
-  while (dill_chsend (ch, &value, sizeof value, -1) == 0 && dill_chrecv (ch, &value, sizeof value, -1) == 0)
-    ++*n_rounds;
-}
-
-static dill_coroutine void
-play_back (int ch)
-{
-  int value;
-
-  while (dill_chrecv (ch, &value, sizeof value, -1) == 0 && dill_chsend (ch, &value, sizeof value, -1) == 0)
-    ;
-}
-
-static gboolean
-count_down (gpointer data)
-{
-  return --*(guint *) data > 0 ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
-}
-
-/* Two that play ping-pong for ever do not keep a timer, or a source of low priority, from its turn. */
-static void
-test_ping_pong_is_fair (Fixture *fixture, gconstpointer data)
-{
-  guint n_rounds = 0, n_timers = 5, n_idle = 5;
-
-  (void) data;
-  g_timeout_add (2, count_down, &n_timers);
-  g_idle_add_full (G_PRIORITY_LOW, count_down, &n_idle, NULL);
-  g_assert_no_errno (dill_bundle_go (fixture->b, play_back (fixture->ends[1])));
-  g_assert_no_errno (dill_bundle_go (fixture->b, play (fixture->ends[0], &n_rounds)));
-  test_iterate_until (n_timers == 0 && n_idle == 0);
-  g_assert_cmpuint (n_rounds, >, 0);
-  cancel (fixture);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -307,6 +265,5 @@ main (int argc, char **argv)
   add ("/channel/other-thread", test_other_thread);
   add ("/channel/fork", test_fork);
   add ("/channel/hown", test_hown);
-  add ("/channel/ping-pong-is-fair", test_ping_pong_is_fair);
   return g_test_run ();
 }

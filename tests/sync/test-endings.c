@@ -2,12 +2,15 @@
  *
  *  - A forked child that drops a context of its parent's before it calls the library leaves the parent's registrations
  *    alone.
- *  - A child that was forked in a coroutine can use the library under a context of its own.
+ *  - A forked child that cleans up a descriptor for which its parent waits does not disturb that.
+ *  - A child that was forked in a coroutine, a cancelled one too, can use the library under a context of its own.
  *  - Objects on the stack of a coroutine whose context has ended lose their handles, and are never looked at again.
- *  - A descriptor that was waited for and closed without dill_fdclean () does not trouble a connection of that number.
+ *  - A descriptor that was waited for and closed without dill_fdclean () does not trouble a connection of that number,
+ *    and a wait for a connection's descriptor, which is refused, does not trouble that connection.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "engine/poller.h"
 #include "coroutine-utils.h"
 
 #include <string.h>
@@ -63,6 +66,70 @@ test_child_drops_context (void)
 }
 
 static int
+clean_up (gpointer fd)
+{
+  g_assert_no_errno (dill_fdclean (GPOINTER_TO_INT (fd)));
+  g_assert_no_errno (close (GPOINTER_TO_INT (fd)));
+  return 0;
+}
+
+static void
+wait_for_input (void *data)
+{
+  Reader *reader = data;
+
+  reader->result = dill_fdin (reader->s, soon ());
+}
+
+static void
+test_child_cleans_descriptor (void)
+{
+  Reader reader = { .result = 1 };
+  int h, fds[2];
+
+  g_assert_no_errno (pipe (fds));
+  reader.s = fds[0];
+  h = test_assert_ok (dill_spawn (wait_for_input, &reader));
+  g_assert_no_errno (dill_msleep (dill_now () + 2));
+  g_assert_cmpint (test_in_child (clean_up, GINT_TO_POINTER (fds[0])), ==, 0);
+  g_assert_cmpint (reader.result, ==, 1);
+
+  g_assert_cmpint (write (fds[1], "x", 1), ==, 1);
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
+  g_assert_cmpint (reader.result, ==, 0);
+  g_assert_no_errno (dill_hclose (h));
+  g_assert_no_errno (dill_fdclean (fds[0]));
+  close (fds[0]);
+  close (fds[1]);
+}
+
+/* A connection's descriptor is the library's own. */
+static void
+test_descriptor_of_handle (void)
+{
+  Reader reader = { .result = 1 };
+  int fds[2], h;
+
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM, 0, fds));
+  reader.s = test_assert_ok (dill_ipc_fromfd (fds[0]));
+  h = test_assert_ok (dill_spawn (read_byte, &reader));
+  g_assert_no_errno (dill_msleep (dill_now () + 2));
+  if (dill_poller_reports_edges)
+    test_assert_errno (dill_fdin (fds[0], soon ()), EEXIST);
+  else
+    test_assert_errno (dill_fdin (fds[0], dill_now () + 2), ETIMEDOUT);
+  test_assert_errno (dill_fdin (fds[0], 0), ETIMEDOUT); /* this one does not wait */
+  g_assert_no_errno (dill_fdclean (fds[0]));
+
+  g_assert_cmpint (send (fds[1], "x", 1, 0), ==, 1);
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
+  g_assert_cmpint (reader.result, ==, 0);
+  g_assert_no_errno (dill_hclose (h));
+  g_assert_no_errno (dill_hclose (reader.s));
+  close (fds[1]);
+}
+
+static int
 exchange_afresh (gpointer data G_GNUC_UNUSED)
 {
   GMainContext *context = g_main_context_new ();
@@ -97,6 +164,40 @@ test_fork_in_coroutine (void)
   g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_assert_cmpint (result, ==, 0);
   g_assert_no_errno (dill_hclose (h));
+}
+
+/* In the child, whose flow this is, nobody is cancelled, and nothing is being closed. */
+static void
+fork_when_canceled (void *data)
+{
+  test_assert_errno (dill_msleep (-1), ECANCELED);
+  *(int *) data = test_in_child (exchange_afresh, NULL);
+  test_assert_errno (dill_msleep (-1), ECANCELED);
+}
+
+typedef struct
+{
+  struct dill_hvfs vfs;
+  int result;
+} Forker;
+
+static void
+fork_when_closed (struct dill_hvfs *vfs)
+{
+  ((Forker *) vfs)->result = test_in_child (exchange_afresh, NULL);
+  test_assert_errno (dill_msleep (-1), ECANCELED);
+}
+
+static void
+test_fork_when_canceled (void)
+{
+  Forker forker = { { query_nothing, fork_when_closed }, -1 };
+  int result = -1;
+
+  g_assert_no_errno (dill_hclose (test_assert_ok (dill_spawn (fork_when_canceled, &result))));
+  g_assert_cmpint (result, ==, 0);
+  g_assert_no_errno (dill_hclose (test_assert_ok (dill_hmake (&forker.vfs))));
+  g_assert_cmpint (forker.result, ==, 0);
 }
 
 /* Its bundle, and the connection, stand on its stack. */
@@ -176,7 +277,10 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/endings/child-drops-context", test_child_drops_context);
+  g_test_add_func ("/endings/child-cleans-descriptor", test_child_cleans_descriptor);
+  g_test_add_func ("/endings/descriptor-of-handle", test_descriptor_of_handle);
   g_test_add_func ("/endings/fork-in-coroutine", test_fork_in_coroutine);
+  g_test_add_func ("/endings/fork-when-canceled", test_fork_when_canceled);
   g_test_add_func ("/endings/objects-on-stacks", test_objects_on_stacks);
   g_test_add_func ("/endings/number-of-closed-descriptor", test_number_of_closed_descriptor);
   return g_test_run ();

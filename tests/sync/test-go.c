@@ -386,26 +386,6 @@ test_no_memory (void)
   g_assert_cmpint (test_in_child (run_out_of_address_space, NULL), ==, 0);
 }
 
-/* --- Names --- */
-
-static dill_coroutine void
-set_names (void)
-{
-  dill_set_name ("short");
-  dill_set_name ("a name of more than thirty-one bytes, which is cut");
-  dill_set_name (NULL);
-  dill_set_name ("");
-}
-
-static void
-test_names (void)
-{
-  int h = test_assert_ok (dill_go (set_names ()));
-
-  dill_set_name ("not a coroutine");
-  g_assert_no_errno (dill_hclose (h));
-}
-
 int
 main (int argc, char **argv)
 {
@@ -421,6 +401,5 @@ main (int argc, char **argv)
   g_test_add_func ("/go/memory-is-freed-by-successor", test_memory_is_freed_by_successor);
   g_test_add_func ("/go/memory-too-small", test_memory_too_small);
   g_test_add_func ("/go/no-memory", test_no_memory);
-  g_test_add_func ("/go/names", test_names);
   return g_test_run ();
 }

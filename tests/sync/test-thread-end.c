@@ -56,6 +56,39 @@ test_thread_ends_before_context (TestDir *test, gconstpointer data G_GNUC_UNUSED
   g_main_context_unref (context);
 }
 
+/* The same with several. */
+static gpointer
+leave_behind_in_contexts (gpointer data)
+{
+  Remains *remains = data;
+  GMainContext **contexts = g_new0 (GMainContext *, 3);
+
+  for (guint i = 0; i < 2; i++)
+    {
+      contexts[i] = g_main_context_new ();
+      g_main_context_push_thread_default (contexts[i]);
+      leave_behind (&remains[i]);
+      g_main_context_pop_thread_default (contexts[i]);
+    }
+  return contexts;
+}
+
+static void
+test_thread_ends_before_contexts (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *other = g_strconcat (test->path, "-other", NULL);
+  Remains remains[2] = { { .path = test->path }, { .path = other } };
+  guint n_fds = test_count_fds ();
+  g_autofree GMainContext **contexts = NULL;
+
+  test_expect_log (G_LOG_LEVEL_WARNING, "*thread has ended*",
+                   contexts = g_thread_join (g_thread_new ("leaver", leave_behind_in_contexts, remains)));
+  for (guint i = 0; i < 2; i++)
+    g_main_context_unref (contexts[i]);
+  for (guint i = 0; i < 2; i++)
+    check_remains (&remains[i], n_fds);
+}
+
 /* A thread that has closed what it had ends without a word. */
 static gpointer
 work_in_several_contexts (gpointer data G_GNUC_UNUSED)
@@ -203,6 +236,7 @@ main (int argc, char **argv)
   g_assert_cmpint (pthread_key_create (&key, use_stack), ==, 0); /* before the library makes its own */
   work (NULL); /* opens what the main thread keeps open: from here on descriptors can be counted */
   test_add ("/thread-end/all", test_thread_ends);
+  test_add ("/thread-end/before-contexts", test_thread_ends_before_contexts);
   test_add ("/thread-end/before-context", test_thread_ends_before_context);
   g_test_add_func ("/thread-end/clean", test_thread_ends_clean);
   test_add_data ("/thread-end/exit-in-coroutine", GINT_TO_POINTER (false), test_exit);

@@ -76,6 +76,63 @@ test_no_context_and_default_is_idle (void)
   g_source_remove (id);
 }
 
+/* It does when it runs the default context itself. */
+static gpointer
+run_default_context (gpointer data)
+{
+  guint n_calls = 0;
+
+  g_assert_no_errno (dill_msleep (dill_now () + 1));
+  g_assert_cmpuint (*(guint *) data, ==, 0);
+  g_assert_true (g_main_context_acquire (NULL));
+  g_assert_no_errno (dill_msleep (dill_now () + 1));
+  n_calls = *(guint *) data;
+  g_assert_cmpuint (n_calls, >, 0);
+  g_main_context_release (NULL);
+  g_assert_no_errno (dill_msleep (dill_now () + 1));
+  g_assert_cmpuint (*(guint *) data, ==, n_calls);
+  return NULL;
+}
+
+static void
+test_default_of_its_own (void)
+{
+  guint n_calls = 0;
+  GSource *source = add_busy_source (NULL, &n_calls);
+
+  g_thread_join (g_thread_new ("plain", run_default_context, &n_calls));
+  remove_source (source);
+}
+
+/* A child that it forks has one thread, which is the main one: that waits under the default context. */
+static int
+wait_in_child (gpointer data)
+{
+  g_assert_no_errno (dill_msleep (dill_now () + 1));
+  g_assert_cmpuint (*(guint *) data, >, 0);
+  return 0;
+}
+
+static gpointer
+wait_and_fork (gpointer data)
+{
+  g_assert_no_errno (dill_msleep (dill_now () + 1));
+  g_assert_cmpuint (*(guint *) data, ==, 0);
+  g_assert_cmpint (test_in_child (wait_in_child, data), ==, 0);
+  return NULL;
+}
+
+static void
+test_no_context_and_fork (void)
+{
+  guint n_calls = 0;
+  GSource *source = add_busy_source (NULL, &n_calls);
+
+  g_thread_join (g_thread_new ("plain", wait_and_fork, &n_calls));
+  g_assert_cmpuint (n_calls, ==, 0);
+  remove_source (source);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -84,5 +141,7 @@ main (int argc, char **argv)
   g_test_add_func ("/threads/four-threads", test_four_threads);
   g_test_add_func ("/threads/no-context", test_no_context);
   g_test_add_func ("/threads/no-context-and-default-is-idle", test_no_context_and_default_is_idle);
+  g_test_add_func ("/threads/default-of-its-own", test_default_of_its_own);
+  g_test_add_func ("/threads/no-context-and-fork", test_no_context_and_fork);
   return g_test_run ();
 }

@@ -1,0 +1,393 @@
+/* test-pause.c: the pauses in which one who never has to wait lets others have their turns.
+ *
+ * Whatever is called time after time pauses now and then, unless its deadline is 0.  A pause after an operation takes
+ * nothing of it back when one is cancelled in it; one in the middle of a transfer is a wait like any other.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "connection-utils.h"
+
+/* After this much work a pause is due. */
+static void
+be_busy (void)
+{
+  int64_t end = dill_now () + 3;
+
+  while (dill_now () < end)
+    continue;
+}
+
+/* --- Who pauses --- */
+
+/* More calls than there can be between two looks at the clock. */
+#define N_CALLS 40
+
+/* Everything that can be done so often without waiting, and somebody who wants a turn. */
+typedef struct
+{
+  int stream[2];
+  int messages[2];
+  int channel[2];
+  int b;
+  guint n_turns;
+} Things;
+
+static void
+count_turns (void *data)
+{
+  while (dill_yield () == 0)
+    ++*(guint *) data;
+}
+
+static void
+send_for_ever (void *data)
+{
+  Things *things = data;
+
+  dill_chsend (things->channel[1], "x", 1, -1);
+}
+
+static void
+receive_for_ever (void *data)
+{
+  Things *things = data;
+  char byte;
+
+  dill_chrecv (things->channel[1], &byte, 1, -1);
+}
+
+static void
+things_init (Things *things)
+{
+  things->n_turns = 0;
+  things->b = test_assert_ok (dill_bundle ());
+  make_pair (things->stream);
+  make_pair (things->messages);
+  g_assert_no_errno (dill_chmake (things->channel));
+  for (guint i = 0; i < 2; i++)
+    things->messages[i] = test_assert_ok (dill_prefix_attach (things->messages[i], 1, 0));
+  g_assert_no_errno (dill_bundle_spawn (things->b, count_turns, &things->n_turns));
+}
+
+static void
+things_clear (Things *things)
+{
+  g_assert_no_errno (dill_hclose (things->b));
+  close_pair (things->stream);
+  close_pair (things->messages);
+  close_pair (things->channel);
+}
+
+typedef struct
+{
+  const char *name;
+  void (*prepare) (Things *things); /* for one call, with no wait of its own */
+  int (*call) (Things *things, gint64 deadline);
+} Kind;
+
+static void
+prepare_nothing (Things *things G_GNUC_UNUSED)
+{
+}
+
+static void
+prepare_byte (Things *things)
+{
+  g_assert_no_errno (dill_bsend (things->stream[0], "x", 1, 0));
+}
+
+/* The kernel hands out no more at a time than what comes with a descriptor. */
+static void
+prepare_single_byte (Things *things)
+{
+  g_assert_no_errno (dill_ipc_sendfd (things->stream[0], STDIN_FILENO, 0));
+}
+
+static void
+prepare_message (Things *things)
+{
+  g_assert_no_errno (dill_msend (things->messages[0], "x", 1, 0));
+}
+
+static void
+prepare_sender (Things *things)
+{
+  g_assert_no_errno (dill_bundle_spawn (things->b, send_for_ever, things));
+}
+
+static void
+prepare_receiver (Things *things)
+{
+  g_assert_no_errno (dill_bundle_spawn (things->b, receive_for_ever, things));
+}
+
+static int
+do_bsend (Things *things, gint64 deadline)
+{
+  return dill_bsend (things->stream[0], "x", 1, deadline);
+}
+
+static int
+do_brecv (Things *things, gint64 deadline)
+{
+  return dill_brecv (things->stream[1], NULL, 1, deadline);
+}
+
+static int
+do_brecv_some (Things *things, gint64 deadline)
+{
+  char byte;
+
+  return (int) dill_brecv_some (things->stream[1], &byte, 1, deadline);
+}
+
+static int
+do_msend (Things *things, gint64 deadline)
+{
+  return dill_msend (things->messages[0], "x", 1, deadline);
+}
+
+static int
+do_mrecv (Things *things, gint64 deadline)
+{
+  return (int) dill_mrecv (things->messages[1], NULL, 1, deadline);
+}
+
+static int
+do_chsend (Things *things, gint64 deadline)
+{
+  return dill_chsend (things->channel[0], "x", 1, deadline);
+}
+
+static int
+do_chrecv (Things *things, gint64 deadline)
+{
+  char byte;
+
+  return dill_chrecv (things->channel[0], &byte, 1, deadline);
+}
+
+static int
+do_choose (Things *things, gint64 deadline)
+{
+  char byte;
+  struct dill_chclause clause = { DILL_CHRECV, things->channel[0], &byte, 1 };
+
+  return dill_choose (&clause, 1, deadline);
+}
+
+static int
+do_fdout (Things *things G_GNUC_UNUSED, gint64 deadline)
+{
+  return dill_fdout (STDERR_FILENO, deadline);
+}
+
+static const Kind kinds[] = {
+  { "bsend", prepare_nothing, do_bsend },
+  { "brecv", prepare_byte, do_brecv },
+  { "brecv-some", prepare_single_byte, do_brecv_some },
+  { "brecv-some-buffered", prepare_byte, do_brecv_some },
+  { "msend", prepare_nothing, do_msend },
+  { "mrecv", prepare_message, do_mrecv },
+  { "chsend", prepare_receiver, do_chsend },
+  { "chrecv", prepare_sender, do_chrecv },
+  { "choose", prepare_sender, do_choose },
+  { "fdout", prepare_nothing, do_fdout },
+};
+
+static void
+test_lets_others_go (TestDir *test G_GNUC_UNUSED, gconstpointer data)
+{
+  const Kind *kind = data;
+  const gint64 deadlines[] = { 0, 1, -1, soon () };
+
+  for (guint i = 0; i < G_N_ELEMENTS (deadlines); i++)
+    {
+      Things things;
+
+      things_init (&things);
+      for (guint j = 0; j < N_CALLS; j++)
+        kind->prepare (&things);
+      be_busy ();
+      for (guint j = 0; j < N_CALLS; j++)
+        test_assert_ok (kind->call (&things, deadlines[i]));
+      if (i < 2)
+        g_assert_cmpuint (things.n_turns, ==, 0); /* who must not wait does not pause */
+      else
+        g_assert_cmpuint (things.n_turns, >, 0);
+      things_clear (&things);
+    }
+}
+
+/* A list for which the kernel has room, and which it takes in a hundred system calls. */
+enum
+{
+  N_ITEMS = 2000
+};
+
+static struct dill_iolist *
+make_items (void)
+{
+  struct dill_iolist *items = g_new0 (struct dill_iolist, N_ITEMS);
+
+  for (guint i = 0; i < N_ITEMS; i++)
+    items[i] = (struct dill_iolist) { (char *) "x", 1, i + 1 < N_ITEMS ? &items[i + 1] : NULL, 0 };
+  return items;
+}
+
+/* In transfers that take many system calls: a list of many items, and bytes that come with a descriptor each. */
+static void
+test_within_a_transfer (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  enum { N = 100 };
+  g_autofree struct dill_iolist *items = make_items ();
+  Things things;
+
+  things_init (&things);
+  be_busy ();
+  g_assert_no_errno (dill_bsendl (things.stream[0], &items[0], &items[N_ITEMS - 1], -1));
+  g_assert_cmpuint (things.n_turns, >, 0);
+
+  for (guint i = 0; i < N; i++)
+    g_assert_no_errno (dill_ipc_sendfd (things.stream[1], STDIN_FILENO, 0));
+  be_busy ();
+  things.n_turns = 0;
+  g_assert_no_errno (dill_brecv (things.stream[0], NULL, N, -1));
+  g_assert_cmpuint (things.n_turns, >, 0);
+  things_clear (&things);
+}
+
+/* --- Cancelled in a pause --- */
+
+/* Takes bytes that all are there: it waits for nothing but the turns of others. */
+static void
+take_bytes (void *data)
+{
+  Call *call = data;
+  guint8 byte;
+
+  while (dill_brecv (call->s, &byte, 1, -1) == 0)
+    {
+      g_assert_cmpuint (byte, ==, byte_at (call->length));
+      call->length++;
+    }
+  call_done (call, -1);
+}
+
+/* What an operation has done is not taken back by a cancellation in the pause that follows: no byte is lost. */
+static void
+test_canceled_at_the_end (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  enum { LENGTH = 100 * 1000 };
+  g_autofree guint8 *bytes = g_malloc (LENGTH);
+  Call call = { .length = 0 };
+  guint8 byte;
+  int fd;
+
+  make_half_pair (&call.s, &fd);
+  fill_bytes (bytes, LENGTH, 0);
+  write_all (fd, bytes, LENGTH);
+  for (guint i = 0; i < 10; i++)
+    {
+      int h;
+
+      be_busy ();
+      h = start_call (take_bytes, &call);
+      g_assert_no_errno (dill_hclose (h));
+      assert_call_errno (call, ECANCELED);
+      call.is_done = false;
+      g_assert_cmpuint (call.length, <, LENGTH); /* it has not waited for more */
+      g_assert_no_errno (dill_brecv (call.s, &byte, 1, soon ()));
+      g_assert_cmpuint (byte, ==, byte_at (call.length++));
+    }
+  g_assert_cmpuint (call.length, >, 20);
+  g_assert_no_errno (dill_hclose (call.s));
+  close (fd);
+}
+
+static void
+send_after_cancellation (void *data)
+{
+  g_autofree struct dill_iolist *items = make_items ();
+  int s = *(int *) data;
+
+  test_assert_errno (dill_msleep (-1), ECANCELED);
+  be_busy ();
+
+  /* What one system call can do is done, and with no time to wait so is the rest. */
+  g_assert_no_errno (dill_bsendl (s, &items[0], &items[N_ITEMS - 1], 0));
+  g_assert_no_errno (dill_bsend (s, "x", 1, -1));
+  test_assert_errno (dill_bsendl (s, &items[0], &items[N_ITEMS - 1], -1), ECANCELED);
+  test_assert_errno (dill_bsend (s, "x", 1, -1), ECONNRESET);
+  *(int *) data = -1;
+}
+
+/* In the middle of a long transfer a pause is a wait like any other. */
+static void
+test_canceled_in_the_middle (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  char bytes[N_ITEMS + 1];
+  int s[2], passed;
+
+  make_pair (s);
+  passed = s[0];
+  g_assert_no_errno (dill_hclose (test_assert_ok (dill_spawn (send_after_cancellation, &passed))));
+  g_assert_cmpint (passed, ==, -1);
+  g_assert_no_errno (dill_brecv (s[1], bytes, sizeof bytes, 0));
+  g_assert_cmpint (dill_brecv_some (s[1], bytes, sizeof bytes, 0), >, 0); /* and a part of the last one */
+  close_pair (s);
+}
+
+/* --- Closed in a pause --- */
+
+static void
+send_many (void *data)
+{
+  g_autofree struct dill_iolist *items = make_items ();
+  Call *call = data;
+
+  call_done (call, dill_bsendl (call->s, &items[0], &items[N_ITEMS - 1], -1));
+}
+
+/* Who pauses is still at it: nobody else can, and the end of the handle ends the pause. */
+static void
+test_closed (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  Call in = { .buffer = NULL, .length = 100, .deadline = -1 }, out = { .s = -1 };
+  int s[2], sender, receiver;
+
+  make_pair (s);
+  in.s = out.s = s[0];
+  for (guint i = 0; i < 100; i++)
+    g_assert_no_errno (dill_ipc_sendfd (s[1], STDIN_FILENO, 0));
+  be_busy ();
+  sender = start_call (send_many, &out);
+  be_busy ();
+  receiver = start_call (call_brecv, &in);
+  g_assert_false (in.is_done || out.is_done);
+  test_assert_errno (dill_bsend (s[0], "x", 1, 0), EBUSY);
+  test_assert_errno (dill_brecv (s[0], NULL, 1, 0), EBUSY);
+  g_assert_no_errno (dill_hclose (s[0]));
+  finish_call (sender, &out);
+  finish_call (receiver, &in);
+  assert_call_errno (out, ECANCELED);
+  assert_call_errno (in, ECANCELED);
+  g_assert_no_errno (dill_hclose (s[1]));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+    {
+      g_autofree char *path = g_strconcat ("/pause/lets-others-go/", kinds[i].name, NULL);
+
+      test_add_data (path, &kinds[i], test_lets_others_go);
+    }
+  test_add ("/pause/within-a-transfer", test_within_a_transfer);
+  test_add ("/pause/canceled/at-the-end", test_canceled_at_the_end);
+  test_add ("/pause/canceled/in-the-middle", test_canceled_in_the_middle);
+  test_add ("/pause/closed", test_closed);
+  return g_test_run ();
+}
