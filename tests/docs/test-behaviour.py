@@ -35,28 +35,36 @@ def all_tests():
     return [test for _, cell in rows() for test in tests_of(cell) if test]
 
 
-def source_of(name, endings):
-    found = [path for path in (SOURCE_DIR / "tests" / (name + ending) for ending in endings) if path.is_file()]
-    assert found, "there is no tests/%s" % name
-    return found[0]
+def source_of(name, *endings):
+    """The source of a test, or None."""
+    paths = [SOURCE_DIR / "tests" / (name + ending) for ending in endings]
+    return next((path for path in paths if path.is_file()), None)
 
 
-def check_program(name, paths):
+def check_program(name, cases):
     """Asks the program NAME, which the build puts into one folder with all others."""
-    source_of(name, (".c", ".cc"))
     program = BUILD_DIR / "tests" / name.split("/")[1]
     if not program.exists():
         raise tap.Skip("not part of this build")
 
-    cases = [line for line in tap.output_of(program, "-l").splitlines() if line.startswith("/")]
-    missing = [path for path in paths if not any((case + "/").startswith(path + "/") for case in cases)]
-    assert cases and not missing, "%s has no %s" % (name, ", ".join(missing))
+    there = [line for line in tap.output_of(program, "-l").splitlines() if line.startswith("/")]
+    missing = [case for case in cases if not any((path + "/").startswith(case + "/") for path in there)]
+    assert there and not missing, "%s has no %s" % (name, ", ".join(missing))
 
 
 def check_script(name, cases):
-    text = source_of(name, (".py",)).read_text(encoding="utf-8")
+    text = source_of(name, ".py").read_text(encoding="utf-8")
     missing = [case for case in cases if '@tap.case("%s")' % case not in text]
     assert not missing, "%s has no %s" % (name, ", ".join(missing))
+
+
+def check(name, cases):
+    if source_of(name, ".c", ".cc"):
+        check_program(name, cases)
+    elif source_of(name, ".py"):
+        check_script(name, cases)
+    else:
+        assert pathlib.Path(name).suffix and source_of(name, ""), "there is no tests/%s" % name
 
 
 @tap.case("every row names its tests")
@@ -72,19 +80,16 @@ def twice():
     assert behaviours and not repeated, "\n".join(repeated)
 
 
-def add_case(name, check, *arguments):
+def add_case(name):
+    mentions = [test for test in all_tests() if test["name"] == name]
+    cases = sorted({test["path"] or test["case"] for test in mentions} - {None})
+
     @tap.case(name)
     def exists():
-        check(name, *arguments)
+        check(name, cases)
 
 
 for each_name in sorted({test["name"] for test in all_tests()}):
-    mentions = [test for test in all_tests() if test["name"] == each_name]
-    if pathlib.Path(each_name).suffix:
-        add_case(each_name, source_of, ("",))
-    elif any(test["path"] for test in mentions):
-        add_case(each_name, check_program, sorted({test["path"] for test in mentions}))
-    else:
-        add_case(each_name, check_script, sorted({test["case"] for test in mentions if test["case"]}))
+    add_case(each_name)
 
 tap.run()
