@@ -15,7 +15,8 @@ import tap
 from installation import INCLUDES, SOURCE_DIR
 
 LIBRARY = pathlib.Path(os.environ["LIBDILLIPC"])
-PROGRAMS = sorted((SOURCE_DIR / "tests" / "compat" / "programs").glob("*.c"))
+DIRECTORY = SOURCE_DIR / "tests" / "compat"
+PROGRAMS = [*sorted((DIRECTORY / "programs").glob("*.c")), DIRECTORY / "libdill" / "greeting.c"]
 COMPILERS = ("gcc", "clang")
 LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os")
 FORTIFY = "-D_FORTIFY_SOURCE=2"
@@ -45,7 +46,7 @@ def build_and_run(compiler, level, options, directory):
             *INCLUDES, "-o", program, source, LIBRARY,
             "-Wl,-rpath," + str(LIBRARY.parent),
         )  # fmt: skip
-        tap.output_of(program, pathlib.Path(directory, "socket"), timeout=60)
+        tap.output_of(program, pathlib.Path(directory, "socket"), cwd=directory, timeout=60)
 
 
 def add_case(compiler, level, variant):
@@ -59,7 +60,7 @@ def add_case(compiler, level, variant):
 
 @tap.case("there are programs")
 def there_are():
-    assert {"arguments", "tutorial"} <= {source.stem for source in PROGRAMS}, PROGRAMS
+    assert {"arguments", "framing", "greeting"} <= {source.stem for source in PROGRAMS}, PROGRAMS
 
 
 for each_compiler in COMPILERS:

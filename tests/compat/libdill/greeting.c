@@ -1,5 +1,7 @@
 /* greeting.c: a server that asks its clients' names and greets them, and one that counts how that went.
  *
+ * test-libdill-programs.py builds this one in many ways.
+ *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "check.h"
@@ -51,14 +53,23 @@ receive_line (int s, char *line, size_t size, int64_t deadline)
 }
 
 static int
+send_line (int s, const char *line, int64_t deadline)
+{
+  struct iolist end = { .iol_base = (void *) "\n", .iol_len = 1 };
+  struct iolist text = { .iol_base = (void *) line, .iol_len = strlen (line), .iol_next = &end };
+
+  return bsendl (s, &text, &end, deadline);
+}
+
+static int
 dialogue (int s, int64_t deadline)
 {
   char name[64], text[80];
 
-  if (bsend (s, "What's your name?\n", 18, deadline) < 0 || receive_line (s, name, sizeof name, deadline) < 0)
+  if (send_line (s, "What's your name?", deadline) < 0 || receive_line (s, name, sizeof name, deadline) < 0)
     return -1;
-  snprintf (text, sizeof text, "Hello, %s!\n", name);
-  return bsend (s, text, strlen (text), deadline);
+  snprintf (text, sizeof text, "Hello, %s!", name);
+  return send_line (s, text, deadline);
 }
 
 static coroutine void
@@ -100,9 +111,9 @@ client (int number)
       check (hclose (s) == 0);
       return;
     }
-  snprintf (name, sizeof name, "client %d\n", number);
+  snprintf (name, sizeof name, "client %d", number);
   snprintf (expected, sizeof expected, "Hello, client %d!", number);
-  check (bsend (s, name, strlen (name), now () + 5000) == 0);
+  check (send_line (s, name, now () + 5000) == 0);
   check (receive_line (s, line, sizeof line, now () + 5000) == 0 && strcmp (line, expected) == 0);
   check (ipc_close (s, now () + 5000) == 0);
 }
