@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the packages that building (and testing) needs and that are missing.
 #
-# usage: install-missing.sh build|test
+# usage: install-missing.sh build|test|benchmark
 #
 # On Debian and its kin by apt-get, as root or through sudo.  For other distributions it names the packages to the best of
 # its knowledge, untested, and stops.  Says what it does, and nothing when all is there.
@@ -34,6 +34,12 @@ test command:groff groff-base groff groff groff
 test command:nm binutils binutils binutils binutils
 test file:/usr/share/i18n/locales/de_DE locales glibc-locale-source glibc glibc-i18ndata
 test command:systemd-socket-activate systemd systemd systemd systemd
+benchmark command:gnuplot gnuplot-nox gnuplot gnuplot gnuplot
+benchmark command:strace strace strace strace strace
+benchmark command:taskset util-linux util-linux-core util-linux util-linux
+benchmark header:nng/nng.h libnng-dev nng-devel nng libnng-devel
+benchmark header:uv.h libuv1-dev libuv-devel libuv libuv-devel
+benchmark header:zmq.h libzmq3-dev zeromq-devel zeromq zeromq-devel
 '
 
 is_there ()
@@ -55,8 +61,7 @@ missing_packages ()
   do
     case $purpose in
       build) ;;
-      test) [ "$wanted" = test ] || continue ;;
-      *) continue ;;
+      *) [ "$wanted" = "$purpose" ] || continue ;;
     esac
     if ! is_there "$check"
     then
@@ -97,8 +102,8 @@ install_by_apt ()
 
 wanted=${1:-}
 case $wanted in
-  build | test) ;;
-  *) stop "usage: $0 build|test" ;;
+  build | test | benchmark) ;;
+  *) stop "usage: $0 build|test|benchmark" ;;
 esac
 
 if command -v apt-get >/dev/null 2>&1

@@ -1,0 +1,148 @@
+"""Measures dillipc against a plain epoll loop, and against what else there is, in one run.
+
+usage: run.py [--quick] [--write] PROGRAMS
+
+PROGRAMS is the folder of the built programs (tests/benchmark in a build of type release).  With --quick it ends within a
+minute and says little about the machine's usual behaviour.  With --write the tables and plots go to docs/performance.md
+and docs/performance/; otherwise the tables are printed.
+
+Systems take turns, and what counts is the ratio to the epoll loop of the same turn: its median, and the quarters.
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+"""
+
+import argparse
+import resource
+import statistics
+import sys
+
+import report
+from measure import Bench, Missing, describe_machine
+
+YARDSTICK = "server-epoll"
+STREAMS = [YARDSTICK, "server-dillipc", "server-blocking", "server-gsource", "server-gio", "server-uv"]
+ONE = [YARDSTICK, "server-dillipc", "server-dillipc:main"] + STREAMS[2:]
+TWO = [YARDSTICK, "server-dillipc", "server-dillipc:spin"] + STREAMS[2:]
+LOOPS = [YARDSTICK, "server-dillipc", "server-gsource", "server-gio", "server-uv"]
+# Those whose turns of the loop do not grow with the connections: the others take minutes to accept ten thousand.
+SCALING = [YARDSTICK, "server-dillipc", "server-uv"]
+PAIRS = [YARDSTICK, "pair-dillipc", "pair-zeromq", "pair-nng", "pair-gdbus"]
+
+SPARE_DESCRIPTORS = 100
+
+
+class Work:
+    """One row of the table: what is done, by which systems, and what is aimed at."""
+
+    def __init__(self, name, systems, goals, work="echo", size=64, slow=False, **options):
+        self.name, self.systems, self.goals = name, systems, goals
+        self.work, self.size, self.slow, self.options = work, size, slow, options
+
+
+def descriptor_limit():
+    """What bench.h raises it to."""
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (60000, 60000))
+    except (OSError, ValueError):
+        pass
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def works(quick):
+    limit = descriptor_limit()
+    idle = 10000 if quick else min(50000, limit - SPARE_DESCRIPTORS)
+    return [
+        Work("ping-pong, one core", ONE, {"server-dillipc": 0.92, "server-dillipc:main": 0.95}),
+        Work("ping-pong, two cores", TWO, {"server-dillipc:spin": 1.4}, two_cpus=True),
+        Work("100 active", LOOPS, {"server-dillipc": 1.0}, active=100),
+        Work("1,000 active", LOOPS, {"server-dillipc": 1.0}, active=1000),
+        Work("1 among 1,000 idle", LOOPS, {"server-dillipc": 0.92}, idle=1000),
+        Work("1 among 10,000 idle", SCALING, {"server-dillipc": 0.92}, idle=10000, slow=True),
+        Work("1 among {:,} idle".format(idle), SCALING, {"server-dillipc": 0.9}, idle=idle, slow=True),
+        Work("accept, echo, close", STREAMS, {"server-dillipc": 1.1}, work="accept", size=1),
+        Work("stream of 64 KiB pieces", STREAMS, {"server-dillipc": 1.0}, work="sink", size=65536),
+        Work("stream of 4 KiB pieces", STREAMS, {"server-dillipc": 1.0}, work="sink", size=4096),
+        Work("stream of 256-byte pieces", STREAMS, {"server-dillipc": 1.0}, work="sink", size=256),
+        Work("framed messages of 64 bytes", LOOPS[:2], {"server-dillipc": 5.0}, work="frames", size=64),
+        Work("both ends, one core", PAIRS, {}),
+    ]
+
+
+def progress(text):
+    print("\r\033[K" + text, end="" if text else "\r", file=sys.stderr, flush=True)
+
+
+def measure_work(bench, work, n_rounds, seconds, missing):
+    """Lists of ratios by system, one for each round, of rates and of the work done for a second of processor time."""
+    ratios, cpu_ratios = {}, {}
+    for number in range(n_rounds):
+        base = None
+        for system in work.systems:
+            progress("%s: round %d of %d: %s" % (work.name, number + 1, n_rounds, system))
+            try:
+                rate, cpu = bench.rate(system, work.work, work.size, seconds, **work.options)
+            except Missing:
+                missing.add(system)
+                continue
+            if system == YARDSTICK:
+                base, cpu_base = rate, cpu
+            ratios.setdefault(system, []).append(rate / base)
+            if cpu:
+                cpu_ratios.setdefault(system, []).append(cpu_base / cpu)
+            if system == YARDSTICK:
+                ratios.setdefault("rate", []).append(rate)
+    return ratios, cpu_ratios
+
+
+def summary(values):
+    """Median, lower and upper quarter."""
+    quarters = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
+    return statistics.median(values), quarters[0], quarters[2]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("programs")
+    options = parser.parse_args()
+    n_rounds, seconds = (2, 0.08) if options.quick else (9, 0.5)
+    bench = Bench(options.programs)
+    results = report.Results(describe_machine(), n_rounds, seconds)
+
+    for work in works(options.quick):
+        rounds = min(n_rounds, 5) if work.slow else n_rounds
+        measured = measure_work(bench, work, rounds, seconds, results.missing)
+        ratios, cpu = ({system: summary(values) for system, values in each.items()} for each in measured)
+        results.rows.append((work, ratios, cpu))
+
+    for system in LOOPS:
+        progress("counting: " + system)
+        try:
+            results.costs[system] = {
+                work: (bench.system_calls(system, work, 64), bench.allocations(system, work, 64))
+                for work in ("echo", "accept")
+            }
+        except Missing:
+            results.missing.add(system)
+
+    progress("coroutines")
+    results.speed = bench.coroutines("speed")
+    top = 100000 if options.quick else 1000000
+    results.many = {n: bench.coroutines("many", n) for n in (1, 10, 100, 1000, 10000, 100000, top) if n <= top}
+    results.timers = {n: bench.coroutines("timers", n) for n in (1, 10, 100, 1000, 10000, 100000, top) if n <= top}
+    results.handles = {n: bench.coroutines("handles", n) for n in (100, 1000, 10000, 100000)}
+    for idle in (1, 10, 100, 1000, 10000) + (() if options.quick else (50000,)):
+        progress("one among %d idle" % idle)
+        results.idle[idle] = {
+            system: bench.rate(system, "echo", 64, seconds, idle=idle)[0] for system in (YARDSTICK, "server-dillipc")
+        }
+    progress("")
+
+    if options.write:
+        report.write(results)
+    else:
+        print(report.text(results))
+
+
+main()

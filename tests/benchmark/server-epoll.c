@@ -1,0 +1,101 @@
+/* server-epoll.c: the yardstick: a plain loop around epoll_wait (2), level-triggered, with read (2) and write (2).
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "bench.h"
+#include <sys/epoll.h>
+
+#define N_EVENTS 64
+
+static struct bench bench;
+static int epoll_fd;
+static char buf[BENCH_SIZE_MAX];
+
+static void
+watch (int fd)
+{
+  struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+  if (epoll_ctl (epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+    err (1, "epoll_ctl");
+}
+
+static void
+accept_one (int listener)
+{
+  int fd = accept4 (listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+  if (fd >= 0)
+    watch (fd);
+}
+
+static void
+serve (int fd)
+{
+  ssize_t n = read (fd, buf, bench.work == BENCH_SINK ? sizeof buf : bench.size);
+
+  if (n < 0 && errno == EAGAIN)
+    return;
+
+  if (n <= 0)
+    {
+      if (bench.work == BENCH_SINK && n == 0 && write (fd, "x", 1) < 0)
+        warn ("write");
+      close (fd);
+      return;
+    }
+
+  if (bench.work == BENCH_SINK)
+    return;
+
+  if (write (fd, buf, (size_t) n) != n)
+    err (1, "write");
+  if (bench.work == BENCH_ACCEPT)
+    close (fd);
+}
+
+/* What most programs do: one recv for the header, and one for the body. */
+static void
+serve_frames (int fd)
+{
+  uint32_t length;
+  ssize_t n;
+
+  while ((n = recv (fd, &length, sizeof length, MSG_WAITALL)) == sizeof length)
+    if (length > sizeof buf || recv (fd, buf, length, MSG_WAITALL) != (ssize_t) length)
+      err (1, "recv");
+
+  if (n == 0 && write (fd, "x", 1) < 0)
+    warn ("write");
+  close (fd);
+}
+
+int
+main (int argc, char **argv)
+{
+  struct epoll_event events[N_EVENTS];
+  int listener;
+
+  bench = bench_parse (argc, argv);
+  listener = bench_listen (bench.path);
+  epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
+  watch (listener);
+  bench_ready ();
+
+  for (;;)
+    {
+      int n = epoll_wait (epoll_fd, events, N_EVENTS, -1);
+
+      for (int i = 0; i < n; i++)
+        {
+          int fd = events[i].data.fd;
+
+          if (fd != listener)
+            serve (fd);
+          else if (bench.work == BENCH_FRAMES)
+            serve_frames (accept4 (listener, NULL, NULL, SOCK_CLOEXEC));
+          else
+            accept_one (listener);
+        }
+    }
+}
