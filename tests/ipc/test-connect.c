@@ -3,8 +3,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "connection-utils.h"
-#include "syscall-utils.h"
+#include "fault-utils.h"
 
 #include <limits.h>
 #include <sys/stat.h>
@@ -68,15 +67,9 @@ test_errors (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 }
 
 static int
-connect_as_nobody (gpointer data)
+try_connect (const char *path)
 {
-  g_autoptr (GMainContext) context = g_main_context_new ();
-
-  g_main_context_push_thread_default (context);
-  g_assert_no_errno (setresuid (65534, 65534, 65534));
-  test_assert_errno (dill_ipc_connect (data, soon ()), EACCES);
-  g_main_context_pop_thread_default (context);
-  return 0;
+  return dill_ipc_connect (path, soon ());
 }
 
 static void
@@ -92,10 +85,10 @@ test_no_permission (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 
   fd = listen_raw (test->path, 1);
   g_assert_no_errno (chmod (test->path, 0777)); /* the directory is closed */
-  g_assert_cmpint (test_in_child (connect_as_nobody, test->path), ==, 0);
+  check_no_permission (try_connect, test->path);
   g_assert_no_errno (chmod (test->path, 0700));
   g_assert_no_errno (chmod (test->dir, 0755)); /* the file is */
-  g_assert_cmpint (test_in_child (connect_as_nobody, test->path), ==, 0);
+  check_no_permission (try_connect, test->path);
   close (fd);
 }
 
@@ -114,51 +107,16 @@ test_no_descriptor_left (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   close (fd);
 }
 
-typedef struct
-{
-  const char *path;
-  long number;
-  int error;
-} Fault;
-
-static int
-connect_fails_in_child (gpointer data)
-{
-  g_autoptr (GMainContext) context = g_main_context_new ();
-  Fault *fault = data;
-  guint n_fds;
-
-  g_main_context_push_thread_default (context);
-  open_context ();
-  n_fds = test_count_fds ();
-  if (!fail_calls (fault->number, fault->error))
-    return CANNOT;
-  test_assert_errno (dill_ipc_connect (fault->path, soon ()), fault->error);
-  g_assert_cmpuint (test_count_fds (), ==, n_fds);
-  g_main_context_pop_thread_default (context);
-  return 0;
-}
-
 static void
 test_kernel_errors (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
-  int fd = listen_raw (test->path, 5);
-  Fault faults[] = {
-    { test->path, SYS_socket, ENFILE },      { test->path, SYS_socket, ENOBUFS }, { test->path, SYS_socket, ENOMEM },
-    { test->path, SYS_connect, ECONNRESET }, { test->path, SYS_connect, ENOMEM }, { test->path, SYS_connect, EPERM },
+  static const KernelFault faults[] = {
+    { SYS_socket, ENFILE },      { SYS_socket, ENOBUFS }, { SYS_socket, ENOMEM },
+    { SYS_connect, ECONNRESET }, { SYS_connect, ENOMEM }, { SYS_connect, EPERM },
   };
+  int fd = listen_raw (test->path, 5);
 
-  for (guint i = 0; i < G_N_ELEMENTS (faults); i++)
-    {
-      int status = test_in_child (connect_fails_in_child, &faults[i]);
-
-      if (status == CANNOT)
-        {
-          g_test_skip ("seccomp filters are not permitted here");
-          break;
-        }
-      g_assert_cmpint (status, ==, 0);
-    }
+  check_kernel_errors (try_connect, test->path, faults, G_N_ELEMENTS (faults));
   close (fd);
 }
 

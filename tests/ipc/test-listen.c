@@ -3,9 +3,9 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "connection-utils.h"
-#include "syscall-utils.h"
+#include "fault-utils.h"
 
+#include <limits.h>
 #include <sys/stat.h>
 
 static void
@@ -93,52 +93,93 @@ test_no_descriptor_left (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   g_assert_no_errno (dill_hclose (ls));
 }
 
-typedef struct
-{
-  const char *path;
-  long number;
-  int error;
-} Fault;
-
 static int
-listen_fails_in_child (gpointer data)
+try_listen (const char *path)
 {
-  g_autoptr (GMainContext) context = g_main_context_new ();
-  Fault *fault = data;
-  guint n_fds;
-
-  g_main_context_push_thread_default (context);
-  open_context ();
-  n_fds = test_count_fds ();
-  if (!fail_calls (fault->number, fault->error))
-    return CANNOT;
-  test_assert_errno (dill_ipc_listen (fault->path, 5), fault->error);
-  g_assert_cmpuint (test_count_fds (), ==, n_fds);
-  test_assert_errno (access (fault->path, F_OK), ENOENT);
-  g_main_context_pop_thread_default (context);
-  return 0;
+  return dill_ipc_listen (path, 5);
 }
 
 static void
 test_kernel_errors (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
-  Fault faults[] = {
-    { test->path, SYS_socket, ENFILE },  { test->path, SYS_socket, ENOBUFS }, { test->path, SYS_socket, EAFNOSUPPORT },
-    { test->path, SYS_bind, EROFS },     { test->path, SYS_bind, ENOSPC },    { test->path, SYS_bind, EDQUOT },
-    { test->path, SYS_bind, EIO },       { test->path, SYS_bind, EPERM },     { test->path, SYS_bind, ENOMEM },
-    { test->path, SYS_listen, ENOBUFS },
+  static const KernelFault faults[] = {
+    { SYS_socket, ENFILE }, { SYS_socket, ENOBUFS }, { SYS_socket, EAFNOSUPPORT }, { SYS_bind, EROFS },
+    { SYS_bind, ENOSPC },   { SYS_bind, EDQUOT },    { SYS_bind, EIO },            { SYS_bind, EPERM },
+    { SYS_bind, ENOMEM },   { SYS_listen, ENOBUFS },
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS (faults); i++)
-    {
-      int status = test_in_child (listen_fails_in_child, &faults[i]);
+  check_kernel_errors (try_listen, test->path, faults, G_N_ELEMENTS (faults));
+  test_assert_errno (access (test->path, F_OK), ENOENT);
+}
 
-      if (status == CANNOT)
-        {
-          g_test_skip ("seccomp filters are not permitted here");
-          return;
-        }
-      g_assert_cmpint (status, ==, 0);
+/* Each as the page has it, from every function that listens. */
+static void
+check_errno (const char *path, int expected)
+{
+  char mem[DILL_IPC_LISTENER_SIZE];
+  guint n_fds = test_count_fds ();
+
+  test_assert_errno (dill_ipc_listen (path, 5), expected);
+  test_assert_errno (dill_ipc_listen_mem (path, 5, mem), expected);
+  test_assert_errno (dill_ipc_listen_full (path, 5, 0, 0600, NULL), expected);
+  test_assert_errno (dill_ipc_listen_full (path, 5, DILL_IPC_LISTEN_REPLACE_STALE, 0, NULL), expected);
+  g_assert_cmpuint (test_count_fds (), ==, n_fds);
+}
+
+static void
+test_errors (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *file = g_build_filename (test->dir, "file", NULL);
+  g_autofree char *in_file = g_build_filename (file, "socket", NULL);
+  g_autofree char *link = g_build_filename (test->dir, "link", NULL);
+  g_autofree char *in_link = g_build_filename (link, "socket", NULL);
+  g_autofree char *in_nothing = g_build_filename (test->dir, "nothing", "socket", NULL);
+  g_autofree char *long_name = g_strnfill (NAME_MAX + 1, 'n');
+  g_autofree char *long_component = g_build_filename (test->dir, long_name, NULL);
+  g_autofree char *long_path = g_strnfill (PATH_MAX, '/');
+
+  g_assert_true (g_file_set_contents (file, "", 0, NULL));
+  g_assert_no_errno (symlink ("link", link));
+
+  check_errno ("", ENOENT);
+  check_errno (in_nothing, ENOENT);
+  check_errno (in_file, ENOTDIR);
+  check_errno (in_link, ELOOP);
+  check_errno (long_component, ENAMETOOLONG);
+  check_errno (long_path, ENAMETOOLONG);
+  check_errno (file, EADDRINUSE);
+  check_errno (link, EADDRINUSE);
+  check_errno (test->dir, EADDRINUSE);
+}
+
+static void
+test_no_permission (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  if (geteuid () != 0)
+    {
+      g_test_skip ("only root can become somebody who may not listen");
+      return;
+    }
+
+  check_no_permission (try_listen, test->path); /* the directory is closed */
+  g_assert_no_errno (chmod (test->dir, 0755));
+  check_no_permission (try_listen, test->path); /* it may be read only */
+}
+
+/* What was asked to stay does, and is a stale file then. */
+static void
+test_keep_file (TestDir *test, gconstpointer data)
+{
+  bool with_handshake = GPOINTER_TO_SIZE (data);
+  unsigned flags = DILL_IPC_LISTEN_KEEP_FILE | DILL_IPC_LISTEN_REPLACE_STALE;
+  int ls;
+
+  for (guint i = 0; i < 2; i++)
+    {
+      ls = test_assert_ok (dill_ipc_listen_full (test->path, 5, flags, 0, NULL));
+      g_assert_no_errno (with_handshake ? dill_ipc_close (ls, soon ()) : dill_hclose (ls));
+      g_assert_no_errno (access (test->path, F_OK));
+      test_assert_errno (dill_ipc_connect (test->path, soon ()), ECONNREFUSED);
     }
 }
 
@@ -184,6 +225,10 @@ main (int argc, char **argv)
   test_add_data ("/listen/serves/listen-full-mem", GSIZE_TO_POINTER (3), test_serves);
   test_add ("/listen/invalid-arguments", test_invalid_arguments);
   test_add ("/listen/address-in-use", test_address_in_use);
+  test_add ("/listen/errors", test_errors);
+  test_add ("/listen/no-permission", test_no_permission);
+  test_add_data ("/listen/keep-file/hclose", GSIZE_TO_POINTER (false), test_keep_file);
+  test_add_data ("/listen/keep-file/ipc-close", GSIZE_TO_POINTER (true), test_keep_file);
   test_add ("/listen/no-descriptor", test_no_descriptor_left);
   test_add ("/listen/kernel-errors", test_kernel_errors);
   test_add ("/listen/inherited-context", test_inherited_context);
