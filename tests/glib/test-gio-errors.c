@@ -149,6 +149,26 @@ test_refused_closed (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUS
 }
 
 static void
+test_refused_without_descriptors (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GSocketConnection) connection = NULL;
+  g_autoptr (GError) error = NULL;
+  FdLimit limit;
+  int pair[2];
+
+  make_pair (pair);
+  connection = steal (pair[0]);
+  fd_limit_begin (&limit, 0);
+  test_assert_errno (dill_ipc_from_connection (connection, &error), EMFILE);
+  fd_limit_end (&limit);
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES);
+
+  /* It is as it was. */
+  g_assert_no_errno (dill_hclose (test_assert_ok (dill_ipc_from_connection (connection, NULL))));
+  g_assert_no_errno (dill_hclose (pair[1]));
+}
+
+static void
 refused_when_canceled (void *data)
 {
   GSocketConnection *connection = data;
@@ -179,6 +199,7 @@ main (int argc, char **argv)
   test_add ("/glib/gio-errors/steal-errors", test_steal_errors);
   test_add ("/glib/gio-errors/refused-kinds", test_refused_kinds);
   test_add ("/glib/gio-errors/refused-closed", test_refused_closed);
+  test_add ("/glib/gio-errors/refused-without-descriptors", test_refused_without_descriptors);
   test_add ("/glib/gio-errors/refused-when-canceled", test_refused_when_canceled);
 
   return g_test_run ();

@@ -202,6 +202,36 @@ test_ended_by_callback (TestDir *test, gconstpointer data)
   subject_clear (&subject);
 }
 
+static void
+close_patiently (void *data)
+{
+  g_assert_no_errno (dill_ipc_close (*(int *) data, soon ()));
+}
+
+/* The number is dead from the beginning of a handshake on, and with it the source, though the peer has yet to do its part:
+ * nobody is called for the bytes that are dropped. */
+static void
+test_ends_with_handshake (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  Account account = ACCOUNT_INIT;
+  g_autoptr (GSource) source = NULL;
+  Subject subject;
+  int h;
+
+  subject_init (&subject, test, FALSE);
+  source = account_attach (subject_source (&subject), &account, NULL);
+  h = test_assert_ok (dill_spawn (close_patiently, &subject.s));
+  g_assert_true (g_source_is_destroyed (source));
+  subject_make_ready (&subject);
+  iterate_some (NULL);
+  g_assert_cmpuint (account.n_calls, ==, 0);
+
+  g_assert_no_errno (shutdown (subject.peer, SHUT_WR));
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
+  g_assert_no_errno (dill_hclose (h));
+  subject_clear (&subject);
+}
+
 /* Who has the old number, and so its source, can no longer reach the object. */
 static void
 test_ends_with_hown (TestDir *test, gconstpointer data)
@@ -367,6 +397,7 @@ main (int argc, char **argv)
   add ("ends-with-ipc-close/connection", test_ends_with_handle, &connection_ipc_close);
   add ("ends-with-steal-fd/listener", test_ends_with_handle, &listener_steal);
   add ("ends-with-steal-fd/connection", test_ends_with_handle, &connection_steal);
+  test_add ("/glib/source/ends-with-handshake", test_ends_with_handshake);
   add_both ("ends-with-hown", test_ends_with_hown);
   add_both ("ended-by-callback", test_ended_by_callback);
   add_both ("unattached-when-handle-closes", test_unattached);

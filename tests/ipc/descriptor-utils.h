@@ -46,3 +46,24 @@ send_with_files (int s, const void *bytes, gsize length, int file, guint n)
     memcpy (CMSG_DATA (&control.header) + i * sizeof (int), &file, sizeof file);
   return sendmsg (s, &message, MSG_NOSIGNAL);
 }
+
+/* The descriptor comes at once, and is FILE. */
+static inline void
+expect_file (int s, int file)
+{
+  int fd = test_assert_ok (dill_ipc_recvfd (s, soon ()));
+
+  assert_same_file (fd, file);
+  g_assert_cmpint (fcntl (fd, F_GETFD), ==, FD_CLOEXEC);
+  close (fd);
+}
+
+static inline void
+expect_bytes (int s, const char *bytes)
+{
+  char received[16];
+  gsize length = strlen (bytes);
+
+  g_assert_no_errno (dill_brecv (s, received, length, soon ()));
+  g_assert_cmpmem (received, length, bytes, length);
+}

@@ -171,6 +171,46 @@ in_forking (gpointer data G_GNUC_UNUSED)
   return 0;
 }
 
+/* What was passed may be of another kind: then it is taken by nobody, and stays as it was. */
+static int
+in_wrong_kinds (gpointer data G_GNUC_UNUSED)
+{
+  int ends[2];
+
+  set_up_self ("3", "first:second:third", 3);
+  g_assert_no_errno (pipe (ends));
+  g_assert_no_errno (dup2 (ends[0], FIRST_FD));
+  g_assert_no_errno (dup2 (test_assert_ok (socket (AF_INET, SOCK_STREAM, 0)), FIRST_FD + 1));
+  g_assert_no_errno (dup2 (test_assert_ok (socket (AF_UNIX, SOCK_STREAM, 0)), FIRST_FD + 2));
+  for (int i = 0; i < 2; i++)
+    {
+      test_assert_errno (dill_ipc_listen_activated ("first"), ENOTSUP);
+      test_assert_errno (dill_ipc_listen_activated ("second"), ENOTSUP);
+      test_assert_errno (dill_ipc_listen_activated ("third"), EINVAL);
+    }
+  g_assert_cmpint (fcntl (FIRST_FD, F_GETFL) & O_NONBLOCK, ==, 0);
+  return 0;
+}
+
+/* The file is systemd's, whoever closes the listener. */
+static int
+in_file (gpointer data G_GNUC_UNUSED)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "socket" };
+  int listener;
+  int fd;
+
+  set_up_self ("1", NULL, 1);
+  fd = test_assert_ok (socket (AF_UNIX, SOCK_STREAM, 0));
+  g_assert_no_errno (bind (fd, (struct sockaddr *) &address, sizeof address));
+  g_assert_no_errno (listen (fd, 1));
+  g_assert_no_errno (dup2 (fd, FIRST_FD));
+  listener = test_assert_ok (dill_ipc_listen_activated (NULL));
+  g_assert_no_errno (dill_hclose (listener));
+  g_assert_no_errno (access (address.sun_path, F_OK));
+  return 0;
+}
+
 #define N_THREADS 4
 #define N_SHARED 100
 
@@ -206,8 +246,9 @@ in_threads (gpointer data G_GNUC_UNUSED)
 }
 
 static void
-test_take (TestDir *test G_GNUC_UNUSED, gconstpointer data)
+test_take (TestDir *test, gconstpointer data)
 {
+  g_assert_no_errno (chdir (test->dir)); /* for the children */
   g_assert_cmpint (test_in_child ((TestChildFunc) data, NULL), ==, 0);
 }
 
@@ -320,6 +361,8 @@ main (int argc, char **argv)
   test_add_data ("/activation/names/some", in_names, test_take);
   test_add_data ("/activation/names/none", in_no_names, test_take);
   test_add_data ("/activation/names/wrong", in_wrong_names, test_take);
+  test_add_data ("/activation/wrong-kinds", in_wrong_kinds, test_take);
+  test_add_data ("/activation/file", in_file, test_take);
   test_add_data ("/activation/fork", in_forking, test_take);
   test_add_data ("/activation/threads", in_threads, test_take);
   test_add ("/activation/systemd", test_systemd);

@@ -3,10 +3,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "connection-utils.h"
 #include "descriptor-utils.h"
-
-#include <sys/wait.h>
 
 static int
 new_socket (int domain, int type)
@@ -183,67 +180,6 @@ test_listener_there_and_back (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   g_assert_no_errno (access (test->path, F_OK));
 }
 
-static void
-test_peer_of_pair (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
-{
-  struct dill_ipc_peer peer;
-  int s[2];
-
-  make_pair (s);
-  for (guint i = 0; i < 2; i++)
-    {
-      memset (&peer, 0xFF, sizeof peer);
-      g_assert_no_errno (dill_ipc_peer (s[i], &peer));
-      g_assert_cmpint (peer.pid, ==, getpid ());
-      g_assert_cmpuint (peer.uid, ==, geteuid ());
-      g_assert_cmpuint (peer.gid, ==, getegid ());
-    }
-  test_assert_errno (dill_ipc_peer (s[0], NULL), EINVAL);
-  close_pair (s);
-}
-
-static int
-connect_as_other (gpointer data)
-{
-  int fd;
-  char byte;
-
-  if (geteuid () == 0)
-    g_assert_no_errno (setresgid (4321, 4321, 4321) + setresuid (1234, 1234, 1234));
-  fd = connect_raw (data);
-  (void) !read (fd, &byte, 1);
-  return 0;
-}
-
-/* As it was at connect: a server may trust it, though the client has gone. */
-static void
-test_peer_is_recorded (TestDir *test, gconstpointer data G_GNUC_UNUSED)
-{
-  struct dill_ipc_peer peer;
-  int ls, s;
-  pid_t pid;
-
-  g_assert_no_errno (chmod (test->dir, 0755));
-  ls = test_assert_ok (dill_ipc_listen_full (test->path, 5, 0, 0777, NULL));
-  pid = test_child_start (connect_as_other, test->path);
-  s = test_assert_ok (dill_ipc_accept (ls, soon ()));
-  for (guint i = 0; i < 2; i++)
-    {
-      g_assert_no_errno (dill_ipc_peer (s, &peer));
-      g_assert_cmpint (peer.pid, ==, pid);
-      g_assert_cmpuint (peer.uid, ==, geteuid () == 0 ? 1234 : geteuid ());
-      g_assert_cmpuint (peer.gid, ==, geteuid () == 0 ? 4321 : getegid ());
-      if (i == 0)
-        {
-          g_assert_no_errno (dill_bsend (s, "x", 1, soon ()));
-          g_assert_cmpint (test_child_wait (pid), ==, 0);
-        }
-    }
-  test_assert_errno (dill_ipc_peer (ls, &peer), ENOTSUP);
-  g_assert_no_errno (dill_hclose (s));
-  g_assert_no_errno (dill_hclose (ls));
-}
-
 int
 main (int argc, char **argv)
 {
@@ -255,7 +191,5 @@ main (int argc, char **argv)
   test_add_data ("/connection/steal/unread-byte", GSIZE_TO_POINTER (false), test_steal_unread);
   test_add_data ("/connection/steal/unread-descriptor", GSIZE_TO_POINTER (true), test_steal_unread);
   test_add ("/connection/steal/pair-in-own-memory", test_steal_heap_and_own_memory);
-  test_add ("/connection/peer/of-pair", test_peer_of_pair);
-  test_add ("/connection/peer/is-recorded", test_peer_is_recorded);
   return g_test_run ();
 }

@@ -238,6 +238,74 @@ test_close_away (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
   close (fd);
 }
 
+/* A call with a connection of its own, whose peer never does anything, or, if it is to send, with one that is full. */
+static void
+refuse (DillFunc func, bool sends)
+{
+  char byte = 'x';
+  Call call = { .buffer = &byte, .length = 1, .deadline = -1 };
+  int s[2];
+
+  make_pair (s);
+  if (sends)
+    fill_connection (s[0]);
+  call.s = s[0];
+  test_expect_critical ("*cannot wait*another one is running*", func (&call));
+  assert_call_errno (call, ENOTSUP);
+  if (func == call_close)
+    test_assert_errno (dill_hclose (s[0]), EBADF); /* it is gone in any case */
+  else
+    g_assert_no_errno (dill_hclose (s[0]));
+  g_assert_no_errno (dill_hclose (s[1]));
+}
+
+/* Has the default context for itself, from its first word to the main thread until that has answered. */
+static gpointer
+own_default_context (gpointer data)
+{
+  GAsyncQueue **queues = data;
+
+  g_assert_true (g_main_context_acquire (NULL));
+  g_async_queue_push (queues[0], queues);
+  g_async_queue_pop (queues[1]);
+  g_main_context_release (NULL);
+  return NULL;
+}
+
+/* Whatever has to wait cannot, where another thread runs the context: a misuse, which harms nobody. */
+static void
+test_foreign_context (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  GAsyncQueue *queues[] = { g_async_queue_new (), g_async_queue_new () };
+  GThread *thread = g_thread_new ("owner", own_default_context, queues);
+  int ls = test_assert_ok (dill_ipc_listen (test->path, 1)), s;
+  char mem[DILL_IPC_SIZE];
+
+  g_async_queue_pop (queues[0]);
+  refuse (call_brecv, false);
+  refuse (call_brecv_some, false);
+  refuse (call_recvfd, false);
+  refuse (call_bsend, true);
+  refuse (call_sendfd, true);
+  refuse (call_close, false);
+
+  test_expect_critical ("*cannot wait*", test_assert_errno (dill_ipc_accept (ls, -1), ENOTSUP));
+  test_expect_critical ("*cannot wait*", test_assert_errno (dill_ipc_accept_mem (ls, mem, -1), ENOTSUP));
+  s = test_assert_ok (dill_ipc_connect (test->path, -1)); /* for which there is room */
+  test_expect_critical ("*cannot wait*", test_assert_errno (dill_ipc_connect (test->path, -1), ENOTSUP));
+  test_expect_critical ("*cannot wait*", test_assert_errno (dill_ipc_connect_mem (test->path, mem, soon ()), ENOTSUP));
+  test_assert_errno (dill_ipc_connect (test->path, 0), ETIMEDOUT);
+  g_assert_no_errno (dill_hclose (s));
+  g_assert_no_errno (dill_hclose (test_assert_ok (dill_ipc_accept (ls, 0))));
+
+  g_async_queue_push (queues[1], queues);
+  g_thread_join (thread);
+  g_async_queue_unref (queues[0]);
+  g_async_queue_unref (queues[1]);
+  test_assert_errno (dill_ipc_accept (ls, dill_now () + 5), ETIMEDOUT);
+  g_assert_no_errno (dill_hclose (ls));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -248,5 +316,6 @@ main (int argc, char **argv)
   test_add ("/contexts/acceptors-of-two-contexts", test_acceptors_of_two_contexts);
   test_add ("/contexts/closed-while-waiting-away", test_closed_while_waiting_away);
   test_add ("/contexts/close-away", test_close_away);
+  test_add ("/contexts/foreign", test_foreign_context);
   return g_test_run ();
 }

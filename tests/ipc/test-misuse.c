@@ -118,7 +118,14 @@ typedef struct
 {
   int s;
   int ls;
+  int (*close) (int s);
 } Handles;
+
+static int
+close_with_handshake (int s)
+{
+  return dill_ipc_close (s, -1);
+}
 
 static gpointer
 use_in_thread (gpointer data)
@@ -139,14 +146,14 @@ test_foreign_thread (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   int s[2];
 
   make_pair (s);
-  handles = (Handles) { s[0], test_assert_ok (dill_ipc_listen (test->path, 1)) };
+  handles = (Handles) { s[0], test_assert_ok (dill_ipc_listen (test->path, 1)), NULL };
   test_in_thread (use_in_thread, &handles);
   g_assert_no_errno (dill_bsend (s[0], "a", 1, soon ()));
   g_assert_no_errno (dill_hclose (handles.ls));
   close_pair (s);
 }
 
-/* In a child what was inherited can be closed, and nothing else; the parent notices nothing. */
+/* In a child what was inherited can be closed, by either call, and nothing else; the parent notices nothing. */
 static int
 use_in_child (gpointer data)
 {
@@ -164,22 +171,23 @@ use_in_child (gpointer data)
 #undef CHECK
   test_assert_errno (dill_ipc_steal_fd (handles->s), EBADF);
   test_assert_errno (dill_hown (handles->s), EBADF);
-  g_assert_no_errno (dill_hclose (handles->s));
-  g_assert_no_errno (dill_hclose (handles->ls));
-  test_assert_errno (dill_hclose (handles->s), EBADF);
+  g_assert_no_errno (handles->close (handles->s));
+  g_assert_no_errno (handles->close (handles->ls));
+  test_assert_errno (handles->close (handles->s), EBADF);
   g_main_context_pop_thread_default (context);
   return 0;
 }
 
 static void
-test_child (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+test_child (TestDir *test, gconstpointer data)
 {
   Handles handles;
   Call in, acceptance;
   int s[2], h, h_accept, client;
 
   make_pair (s);
-  handles = (Handles) { s[0], test_assert_ok (dill_ipc_listen (test->path, 5)) };
+  handles = (Handles) { s[0], test_assert_ok (dill_ipc_listen (test->path, 5)),
+                        data != NULL ? close_with_handshake : dill_hclose };
   in = (Call) { .s = s[0], .buffer = &byte, .length = 1, .deadline = -1 };
   acceptance = (Call) { .s = handles.ls, .deadline = -1 };
   h = start_call (call_brecv, &in);
@@ -299,7 +307,8 @@ main (int argc, char **argv)
   test_add ("/misuse/dead-handles", test_dead_handles);
   test_add ("/misuse/wrong-kinds", test_wrong_kinds);
   test_add ("/misuse/foreign-thread", test_foreign_thread);
-  test_add ("/misuse/child", test_child);
+  test_add_data ("/misuse/child/hclose", NULL, test_child);
+  test_add_data ("/misuse/child/ipc-close", "handshake", test_child);
   test_add ("/misuse/sources", test_sources);
   test_add ("/misuse/canceled", test_canceled);
   test_add ("/misuse/null-memory", test_null_memory);
