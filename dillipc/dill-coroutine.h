@@ -124,6 +124,21 @@ DILL_EXPORT void dill_set_name (const char *name);
  */
 DILL_EXPORT int dill_set_stack_size (size_t bytes);
 
+/**
+ * dill_stack_min:
+ *
+ * Tells how large a stack for dill_go_mem() has to be when signals are handled on it, which they are unless the handler
+ * was installed with SA_ONSTACK and the thread has an alternate stack.  The size is that of the bookkeeping, of the
+ * deepest call of the library, of one signal frame as the kernel of this machine makes it, and 8 KiB of reserve: 4 KiB
+ * for the coroutine's own functions, and 4 KiB for the handler.  Add what they take beyond that.  It is no multiple of
+ * anything, holds for memory at any alignment, and stays the same while the process runs.
+ *
+ * Returns: a number of bytes
+ *
+ * From: getauxval(3), AT_MINSIGSTKSZ.
+ */
+DILL_EXPORT size_t dill_stack_min (void);
+
 /* What follows serves the macros only. */
 
 #define DILL_GO_OWN_BUNDLE 1u /* the coroutine gets a bundle and a handle of its own */
@@ -163,7 +178,8 @@ DILL_END_DECLS
  * @ptr: memory for the stack, at any alignment, that stays until the handle is closed
  * @len: its size in bytes
  *
- * dill_go() on a stack of the caller's, which has no guard page.
+ * dill_go() on a stack of the caller's, which has no guard page.  4096 bytes are enough for a function that needs little
+ * while signals are blocked, dill_stack_min() in any case.
  *
  * Returns: as dill_go(), and
  *  - EINVAL: @ptr is NULL

@@ -63,6 +63,13 @@ dill_context_exchange (struct dill_context *from, struct dill_context *to)
     abort (); /* ENOMEM only on other systems, for stacks that grow */
 }
 
+/* A suspended flow has one more ucontext_t on its stack, besides that of the first frame, which is aligned. */
+size_t
+dill_context_overhead (void)
+{
+  return sizeof (struct first_frame) + 63 + sizeof (ucontext_t);
+}
+
 /* Where dill-go.h has no use for it, it does not declare it either. */
 DILL_EXPORT int dill_go_begin (int *handle, const struct dill_go_site *site, int bundle, void *mem, size_t len);
 

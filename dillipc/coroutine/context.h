@@ -32,6 +32,9 @@ dill_context_stack_end (void *stack, size_t size)
   return (void *) (((uintptr_t) stack + size) & ~(uintptr_t) 15);
 }
 
+/* How many bytes at most of a stack the flow on it cannot use: those that this layer keeps there. */
+size_t dill_context_overhead (void);
+
 /* The bare switch, which no tool is told of: for the two functions below only. */
 void dill_context_exchange (struct dill_context *from, struct dill_context *to);
 

@@ -14,8 +14,8 @@
 
 DILL_ASSERT_STORAGE (struct dill_bundle, sizeof (struct dill_bundle_storage));
 
-/* What must be left of a stack of the caller's, beside the bookkeeping, to be worth starting on. */
-#define STACK_LEFT_MIN (DILL_CONTEXT_HEADROOM + 1024)
+/* What must be left of a stack of the caller's for the coroutine: a function that does little can start, wait and end. */
+#define USABLE_MIN 1024
 
 /* When so many members end at once, memory of their stacks goes back to the system. */
 #define MANY 64
@@ -214,6 +214,12 @@ member_abandon (struct dill_flow *coroutine)
     dill_stack_pool_give (&dill_thread_self->stacks, &member->stack);
 }
 
+size_t
+dill_member_overhead (void)
+{
+  return sizeof (struct dill_member) + DILL_STORAGE_ALIGNMENT + dill_context_overhead ();
+}
+
 /* Finds the memory of a new member: a stack from the pool, or the caller's. */
 static struct dill_member *
 place_member (struct dill_thread *thread, const struct dill_go_site *site, void *mem, size_t len)
@@ -232,7 +238,7 @@ place_member (struct dill_thread *thread, const struct dill_go_site *site, void 
       errno = EINVAL;
       return NULL;
     }
-  else if (len < sizeof *member + 16 + STACK_LEFT_MIN)
+  else if (len < dill_member_overhead () + USABLE_MIN)
     {
       errno = ENOMEM;
       return NULL;

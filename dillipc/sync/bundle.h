@@ -40,6 +40,9 @@ bool dill_bundle_is_beneath (struct dill_thread *thread, struct dill_hvfs *vfs);
 struct dill_member *dill_member_new (struct dill_thread *thread, const struct dill_go_site *site, int bundle, void *mem,
                                      size_t len, int *handle);
 
+/* How many bytes at most of a stack its coroutine cannot use. */
+size_t dill_member_overhead (void);
+
 /* The size of the part of MEMBER's stack below the member, from stack.base upwards. */
 size_t dill_member_stack_size (const struct dill_member *member);
 

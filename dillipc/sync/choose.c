@@ -53,7 +53,7 @@ take_clauses (struct choice *choice, int n_clauses)
   if (n_clauses <= N_CLAUSES_ON_STACK)
     return 0;
 
-  choice->clauses = reallocarray (NULL, (size_t) n_clauses, sizeof *choice->clauses);
+  choice->clauses = calloc ((size_t) n_clauses, sizeof *choice->clauses);
   if (choice->clauses != NULL)
     return 0;
 

@@ -73,6 +73,12 @@ def needed():
     assert not others, others
 
 
+@tap.case("binds what it calls when it is loaded, not on the stack of whoever calls first")
+def bound():
+    dynamic = tap.output_of("readelf", "--wide", "--dynamic", LIBRARY)
+    assert re.search(r"\(FLAGS\).*\bBIND_NOW\b|\(FLAGS_1\).*\bNOW\b", dynamic), dynamic
+
+
 @tap.case("runs nothing when it is loaded")
 def constructors():
     """The one entry of .init_array is the compiler's own frame_dummy (), which is empty here."""

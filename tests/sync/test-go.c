@@ -11,9 +11,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Stacks of the caller's that are small, and yet large enough for a sanitizer's frames. */
-#define SMALL_STACK 16384
-
 static dill_coroutine void
 write_letters (GString *log, char first, char second)
 {
@@ -211,131 +208,6 @@ test_many (void)
   g_assert_no_errno (dill_hclose (gate));
 }
 
-/* --- Stacks of the caller's --- */
-
-static dill_coroutine void
-use_some_stack (guint *n_ended)
-{
-  volatile char some[512];
-
-  memset ((char *) some, 1, sizeof some);
-  if (dill_yield () == 0)
-    *n_ended += (guint) some[511];
-}
-
-/* At every alignment, never a byte beyond either end, and freed as soon as the coroutine has ended. */
-static void
-test_memory (void)
-{
-  for (guint offset = 0; offset < 16; offset++)
-    {
-      const gsize size = SMALL_STACK + offset;
-      guint8 *area = g_malloc (size + 64);
-      guint n_ended = 0;
-      int h, b = test_assert_ok (dill_bundle ());
-
-      memset (area, 0xa5, size + 64);
-      h = test_assert_ok (dill_go_mem (use_some_stack (&n_ended), area + 16 + offset, size));
-      g_assert_no_errno (dill_bundle_wait (h, soon ()));
-      g_assert_no_errno (dill_hclose (h));
-      g_assert_no_errno (dill_bundle_go_mem (b, use_some_stack (&n_ended), area + 16 + offset, size));
-      g_assert_no_errno (dill_hclose (b));
-      g_assert_cmpuint (n_ended, ==, 2); /* its yield had its turn already when it was cancelled */
-
-      for (guint i = 0; i < 16 + offset; i++)
-        g_assert_cmpuint (area[i], ==, 0xa5);
-      for (gsize i = 16 + offset + size; i < size + 64; i++)
-        g_assert_cmpuint (area[i], ==, 0xa5);
-      g_free (area);
-    }
-}
-
-static dill_coroutine void
-return_at_once (guint *n_ended)
-{
-  (*n_ended)++;
-}
-
-/* The block is gone before the library is called again, and another one may be in its place. */
-static void
-test_memory_is_freed_at_once (void)
-{
-  guint n_ended = 0;
-  int b = test_assert_ok (dill_bundle ());
-
-  for (guint i = 0; i < 100; i++)
-    {
-      gsize size = SMALL_STACK + (i % 3) * 512;
-      void *memory = g_malloc (size);
-      int h;
-
-      g_assert_no_errno (dill_bundle_go_mem (b, return_at_once (&n_ended), memory, size));
-      g_free (memory);
-
-      memory = g_malloc (size);
-      g_assert_no_errno (dill_bundle_go_mem (b, use_some_stack (&n_ended), memory, size));
-      g_assert_no_errno (dill_bundle_wait (b, soon ()));
-      g_free (memory);
-
-      memory = g_malloc (size);
-      h = test_assert_ok (dill_go_mem (return_at_once (&n_ended), memory, size));
-      g_assert_no_errno (dill_hclose (h));
-      g_free (memory);
-    }
-  g_assert_cmpuint (n_ended, ==, 300);
-  g_assert_no_errno (dill_hclose (b));
-}
-
-static dill_coroutine void
-own_stack_for_child (guint *n_ended)
-{
-  void *memory = g_malloc (SMALL_STACK);
-  int b = test_assert_ok (dill_bundle ());
-
-  g_assert_no_errno (dill_bundle_go_mem (b, use_some_stack (n_ended), memory, SMALL_STACK));
-  g_assert_no_errno (dill_bundle_wait (b, soon ()));
-  g_free (memory); /* the child, which handed over to this coroutine when it ended, stood there */
-  g_assert_no_errno (dill_hclose (b));
-  (*n_ended)++;
-}
-
-static void
-test_memory_is_freed_by_successor (void)
-{
-  guint n_ended = 0;
-  int b = test_assert_ok (dill_bundle ());
-
-  for (guint i = 0; i < 20; i++)
-    g_assert_no_errno (dill_bundle_go (b, own_stack_for_child (&n_ended)));
-  g_assert_no_errno (dill_bundle_wait (b, soon ()));
-  g_assert_no_errno (dill_hclose (b));
-  g_assert_cmpuint (n_ended, ==, 40);
-}
-
-static void
-test_memory_too_small (void)
-{
-  g_autofree char *memory = g_malloc (SMALL_STACK);
-  const gsize sizes[] = { 0, 1, 15, 16, 128, 1024 };
-  guint n_ended = 0;
-  int b = test_assert_ok (dill_bundle ());
-
-  memset (memory, 0x11, SMALL_STACK);
-  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
-    {
-      test_assert_errno (dill_go_mem (return_at_once (&n_ended), memory + 64, sizes[i]), ENOMEM);
-      test_assert_errno (dill_bundle_go_mem (b, return_at_once (&n_ended), memory + 64, sizes[i]), ENOMEM);
-    }
-  test_assert_errno (dill_go_mem (return_at_once (&n_ended), NULL, SMALL_STACK), EINVAL);
-  test_assert_errno (dill_bundle_go_mem (b, return_at_once (&n_ended), NULL, SMALL_STACK), EINVAL);
-  test_assert_errno (dill_bundle_go_mem (-1, return_at_once (&n_ended), memory, SMALL_STACK), EBADF);
-
-  for (guint i = 0; i < SMALL_STACK; i++)
-    g_assert_cmpint (memory[i], ==, 0x11);
-  g_assert_cmpuint (n_ended, ==, 0);
-  g_assert_no_errno (dill_hclose (b));
-}
-
 /* --- No memory --- */
 
 static int
@@ -396,10 +268,6 @@ main (int argc, char **argv)
   g_test_add_func ("/go/arguments", test_arguments);
   g_test_add_func ("/go/spawn", test_spawn);
   g_test_add_func ("/go/many", test_many);
-  g_test_add_func ("/go/memory", test_memory);
-  g_test_add_func ("/go/memory-is-freed-at-once", test_memory_is_freed_at_once);
-  g_test_add_func ("/go/memory-is-freed-by-successor", test_memory_is_freed_by_successor);
-  g_test_add_func ("/go/memory-too-small", test_memory_too_small);
   g_test_add_func ("/go/no-memory", test_no_memory);
   return g_test_run ();
 }
