@@ -155,18 +155,22 @@ use_stack (void *data G_GNUC_UNUSED)
 }
 
 static void
-accept_in_coroutine (void *data)
+wait_in_coroutine (void *data)
 {
   Exit *exit = data;
 
+#if DILL_HAS_SOCKETS
   dill_ipc_accept (exit->listener, dill_now () + 1000);
+#else
+  dill_msleep (dill_now () + 1000);
+#endif
   exit->remains.ran = TRUE;
 }
 
 static gboolean
-accept_in_callback (gpointer data)
+wait_in_callback (gpointer data)
 {
-  accept_in_coroutine (data);
+  wait_in_coroutine (data);
   return G_SOURCE_REMOVE;
 }
 
@@ -185,17 +189,19 @@ wait_until_exit (void *data)
 
   g_assert_cmpint (pthread_setspecific (key, exit), ==, 0);
   g_main_context_push_thread_default (exit->context);
+#if DILL_HAS_SOCKETS
   exit->listener = test_assert_ok (dill_ipc_listen (exit->remains.path, 10));
+#endif
   test_assert_ok (dill_spawn (never_go_on, &exit->remains));
   for (guint i = 0; i < 3; i++)
-    test_assert_ok (dill_spawn (accept_in_coroutine, exit));
+    test_assert_ok (dill_spawn (wait_in_coroutine, exit));
 
   if (exit->by_callback)
     add_once (exit, g_timeout_source_new (2), exit_in_callback);
   else
     test_assert_ok (dill_spawn (exit_in_coroutine, exit));
-  add_once (exit, g_idle_source_new (), accept_in_callback);
-  accept_in_coroutine (exit);
+  add_once (exit, g_idle_source_new (), wait_in_callback);
+  wait_in_coroutine (exit);
   return NULL;
 }
 
