@@ -17,15 +17,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#ifndef __has_feature
-#define __has_feature(feature) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-#define HAVE_ADDRESS_SANITIZER 1
-#else
-#define HAVE_ADDRESS_SANITIZER 0
-#endif
-
 /* Two handles that are each other's peers. */
 static inline void
 make_pair (int s[2])

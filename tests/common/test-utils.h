@@ -11,6 +11,21 @@
 #include <glib.h>
 #include <sys/types.h>
 
+/* What the program is built with, by whichever compiler. */
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define HAVE_ADDRESS_SANITIZER 1
+#else
+#define HAVE_ADDRESS_SANITIZER 0
+#endif
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#define HAVE_THREAD_SANITIZER 1
+#else
+#define HAVE_THREAD_SANITIZER 0
+#endif
+
 G_BEGIN_DECLS
 
 /* How long a test may wait for anything, in seconds, before it fails.  Generous, since the machine may be busy; a test

@@ -243,13 +243,10 @@ run_out_of_address_space (gpointer data G_GNUC_UNUSED)
   return 0;
 }
 
-/* There in programs that were built with AddressSanitizer, by whichever compiler. */
-extern void __asan_init (void) __attribute__ ((weak));
-
 static void
 test_no_memory (void)
 {
-  if (__asan_init != NULL)
+  if (HAVE_ADDRESS_SANITIZER)
     {
       g_test_skip ("AddressSanitizer needs terabytes of address space itself");
       return;
