@@ -1,7 +1,7 @@
 /* test-go.c: starting coroutines, and the stacks they run on.
  *
  * A new coroutine runs at once, and its starter goes on when it first waits or ends: nobody else runs in between.
- * Memory of the caller's is never exceeded, and may go as soon as the coroutine has ended.  Want of stacks is ENOMEM.
+ * Want of stacks is ENOMEM.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
