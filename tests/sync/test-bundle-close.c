@@ -20,7 +20,8 @@ test_close_cancels (void)
   test_assert_errno (dill_bundle_wait (b, 0), EBADF);
 }
 
-/* The first one to run closes the bundle, whose memory then is the program's again: the others were told before, and do not look at it. */
+/* The first one to run closes the bundle, whose memory then is the program's again: the others were told before, and do
+ * not look at it. */
 static void
 test_first_waiter_closes (void)
 {
