@@ -126,4 +126,11 @@ with Installation() as installed:
             others = [word for word in included if re.search(r"dill-(ipc|message|stream)\.h|gsocket|gunix|sys/socket", word)]
             assert any(word.endswith("dill-coroutine.h") for word in included) and not others, others
 
+    @tap.case("with DILL_DISABLE_SOCKETS they compile in both languages, whether or not it has a value")
+    def without_sockets():
+        for name in ("dillipc.h", "libdillimpl.h"):
+            for language in STANDARDS:
+                for definition in ("-DDILL_DISABLE_SOCKETS", "-DDILL_DISABLE_SOCKETS="):
+                    compile_alone(HEADERS[name], language, definition, "-Wall", "-Wextra", "-Werror", "-fsyntax-only")
+
     tap.run()
