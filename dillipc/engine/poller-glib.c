@@ -107,6 +107,10 @@ report (struct dill_watch *watch, GIOCondition found)
   if (found & (G_IO_HUP | G_IO_ERR | G_IO_NVAL))
     directions |= DILL_HUP;
   dill_watch_report (watch, directions);
+
+  /* An acceptor whom another one, or another process, was faster than has not been woken: it goes on to wait. */
+  if (watch->notify != NULL && dill_watch_is_pending (watch, directions))
+    poll_for (watch, watch->armed | (directions & (DILL_IN | DILL_OUT)));
 }
 
 bool

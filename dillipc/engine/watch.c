@@ -87,6 +87,25 @@ dill_watch_is_busy (const struct dill_watch *watch, unsigned directions)
          || ((directions & DILL_OUT) && !dill_list_is_empty (&watch->out));
 }
 
+static bool
+has_pending (const struct dill_list *queue)
+{
+  for (struct dill_list *link = queue->next; link != queue; link = link->next)
+    if (dill_wait_at (link)->outcome == DILL_PENDING)
+      return true;
+
+  return false;
+}
+
+bool
+dill_watch_is_pending (const struct dill_watch *watch, unsigned directions)
+{
+  if (watch->notify == hand_on)
+    watch = ((const struct dill_foreign_watch *) watch)->home;
+
+  return ((directions & DILL_IN) && has_pending (&watch->in)) || ((directions & DILL_OUT) && has_pending (&watch->out));
+}
+
 /* The registration of WATCH's descriptor in ENGINE, or NULL with errno ENOMEM. */
 static struct dill_watch *
 find_registration (struct dill_watch *watch, struct dill_engine *engine)

@@ -55,3 +55,6 @@ enum dill_outcome dill_watch_block (struct dill_watch *watch, unsigned direction
 
 /* Whether somebody waits. */
 bool dill_watch_is_busy (const struct dill_watch *watch, unsigned directions);
+
+/* Whether somebody waits who has not been woken.  Of a registration under another context: for the watch at home. */
+bool dill_watch_is_pending (const struct dill_watch *watch, unsigned directions);

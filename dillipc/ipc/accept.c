@@ -28,10 +28,10 @@ call_accept (struct dill_watch *watch)
 {
   int fd;
 
-  /* ECONNABORTED: the peer has given up meanwhile; the next in the backlog may not have. */
+  /* ECONNABORTED, EPROTO: the peer has given up meanwhile; the next in the backlog may not have. */
   do
     fd = accept4 (watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+  while (fd < 0 && (errno == EINTR || errno == ECONNABORTED || errno == EPROTO));
 
   /* On want of descriptors readiness is kept: the connection goes on to wait. */
   if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -115,17 +115,6 @@ result (const struct acceptor *acceptor)
   return acceptor->h;
 }
 
-/* Whether somebody waits who was not woken yet. */
-static bool
-has_queue (struct dill_watch *watch)
-{
-  for (struct dill_list *link = watch->in.next; link != &watch->in; link = link->next)
-    if (dill_wait_at (link)->outcome == DILL_PENDING)
-      return true;
-
-  return false;
-}
-
 static int
 accept_connection (int s, void *mem, int64_t deadline)
 {
@@ -143,7 +132,7 @@ accept_connection (int s, void *mem, int64_t deadline)
       if (listener == NULL)
         return -1;
 
-      if (((listener->watch.ready & DILL_IN) || !dill_socket_can_wait (deadline)) && !has_queue (&listener->watch))
+      if (((listener->watch.ready & DILL_IN) || !dill_socket_can_wait (deadline)) && !dill_watch_is_pending (&listener->watch, DILL_IN))
         {
           struct dill_engine *engine = dill_engine_get (thread);
           int h = engine == NULL ? -1 : accept_into (&listener->watch, engine, mem);

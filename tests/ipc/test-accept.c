@@ -38,6 +38,29 @@ test_first_come_first_served (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   g_assert_no_errno (dill_hclose (ls));
 }
 
+/* Those who are told of a connection that another one gets go on to wait for the next. */
+static void
+test_one_by_one (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  int ls = test_assert_ok (dill_ipc_listen (test->path, 5)), h[3];
+  Call calls[3];
+
+  for (guint i = 0; i < 3; i++)
+    {
+      calls[i] = (Call) { .s = ls, .deadline = -1 };
+      h[i] = start_call (call_accept, &calls[i]);
+    }
+  for (guint i = 0; i < 3; i++)
+    {
+      int client = connect_number (test->path, (guint8) i);
+
+      finish_call (h[i], &calls[i]);
+      g_assert_cmpuint (take_number (test_assert_ok ((int) calls[i].result)), ==, i);
+      close (client);
+    }
+  g_assert_no_errno (dill_hclose (ls));
+}
+
 /* Even when a newcomer asks before the waiters, who were there first, have run. */
 static void
 test_newcomer_is_last (TestDir *test, gconstpointer data G_GNUC_UNUSED)
@@ -276,6 +299,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   open_context ();
   test_add ("/accept/order/first-come-first-served", test_first_come_first_served);
+  test_add ("/accept/order/one-by-one", test_one_by_one);
   test_add ("/accept/order/newcomer-is-last", test_newcomer_is_last);
   test_add ("/accept/order/try-is-no-short-cut", test_try_is_no_short_cut);
   test_add ("/accept/order/try-beside-late", test_try_beside_late);
