@@ -98,6 +98,7 @@ DILL_EXPORT int dill_bundle_wait (int bundle, int64_t deadline);
  *
  * Returns: 0, or -1 with errno
  *  - ECANCELED: the running coroutine was cancelled
+ *  - ENOMEM: no memory
  *  - ENOTSUP: the main context cannot be iterated here
  *
  * From: libdill, yield(3).

@@ -104,11 +104,12 @@ DILL_EXPORT int dill_ipc_listen_full (const char *addr, int backlog, unsigned fl
  * file is never unlinked.
  *
  * Returns: the listener's handle, or -1 with errno
+ *  - EACCES, EPERM: refused by a security module
  *  - ECANCELED: the running coroutine was cancelled
  *  - EINVAL: @name is NULL and more than one was passed, LISTEN_FDNAMES does not name as many as LISTEN_FDS says, or
  *    what was passed does not listen
  *  - ENOENT: none was passed to this process, none of that name, or it was taken already
- *  - ENOMEM: no memory
+ *  - ENOMEM, ENOBUFS: no memory
  *  - ENOTSUP: what was passed is not an AF_UNIX stream socket, or the main context is inherited over fork()
  *
  * From: sd_listen_fds(3).
@@ -123,6 +124,7 @@ DILL_EXPORT int dill_ipc_listen_activated (const char *name);
  * Accepts a connection.  Any number may wait; they are served first come, first served.
  *
  * Returns: the connection's handle, or -1 with errno
+ *  - EACCES, EPERM: refused by a security module; the connection keeps waiting
  *  - EBADF: @s is not a live handle of this thread
  *  - ECANCELED: the coroutine or the handle was cancelled
  *  - EMFILE, ENFILE: no descriptor is left in the process, or in the system; the connection keeps waiting
@@ -155,10 +157,12 @@ DILL_EXPORT int dill_ipc_accept_mem (int s, void *mem, int64_t deadline);
  *
  * Returns: the connection's handle, or -1 with errno
  *  - EACCES: no permission to search a directory of the path, or to write to the socket file
+ *  - EAFNOSUPPORT: the system, or a rule for this process, does not let AF_UNIX be used
  *  - ECANCELED: the running coroutine was cancelled
  *  - ECONNREFUSED: nobody listens there, or it is not a socket
  *  - ECONNRESET: the listener was closed meanwhile
  *  - EINVAL: @addr is NULL
+ *  - EIO: from the file system
  *  - ELOOP: too many symbolic links in @addr
  *  - EMFILE, ENFILE: no descriptor is left in the process, or in the system
  *  - ENAMETOOLONG: a component is longer than NAME_MAX, or the whole longer than PATH_MAX - 1; without /proc also when
@@ -205,6 +209,7 @@ DILL_EXPORT int dill_ipc_connect_full (const char *addr, unsigned flags, void *m
  * Makes two connections that are each other's peer.
  *
  * Returns: 0, or -1 with errno
+ *  - EACCES, EAFNOSUPPORT: the system, or a rule for this process, does not let AF_UNIX be used
  *  - ECANCELED: the running coroutine was cancelled
  *  - EINVAL: @s is NULL
  *  - EMFILE, ENFILE: no descriptor is left in the process, or in the system
@@ -233,10 +238,11 @@ DILL_EXPORT int dill_ipc_pair_mem (void *mem, int s[2]);
  * Makes a connection of a descriptor, which becomes non-blocking and close-on-exec.
  *
  * Returns: the connection's handle, or -1 with errno, @fd untouched
+ *  - EACCES, EPERM: refused by a security module
  *  - EBADF: @fd is not an open descriptor
  *  - ECANCELED: the running coroutine was cancelled
  *  - EINVAL: @fd is a listening socket
- *  - ENOMEM: no memory, or no handle is left
+ *  - ENOMEM, ENOBUFS: no memory, or no handle is left
  *  - ENOTCONN: @fd is not connected
  *  - ENOTSUP: @fd is not an AF_UNIX stream socket, or the main context is inherited over fork()
  *
@@ -260,10 +266,11 @@ DILL_EXPORT int dill_ipc_fromfd_mem (int fd, void *mem);
  * Makes a listener of a descriptor.  Its socket file is not unlinked.
  *
  * Returns: the listener's handle, or -1 with errno, @fd untouched
+ *  - EACCES, EPERM: refused by a security module
  *  - EBADF: @fd is not an open descriptor
  *  - ECANCELED: the running coroutine was cancelled
  *  - EINVAL: @fd does not listen
- *  - ENOMEM: no memory, or no handle is left
+ *  - ENOMEM, ENOBUFS: no memory, or no handle is left
  *  - ENOTSUP: @fd is not an AF_UNIX stream socket, or the main context is inherited over fork()
  *
  * From: libdill, ipc_listener_fromfd(3).
@@ -287,9 +294,11 @@ DILL_EXPORT int dill_ipc_listener_fromfd_mem (int fd, void *mem);
  * Ends the outgoing half of the stream: the peer receives EPIPE after the last byte.  Receiving goes on.
  *
  * Returns: 0, or -1 with errno
+ *  - EACCES: refused by a security module
  *  - EBADF: @s is not a live handle of this thread
  *  - EBUSY: somebody is sending on @s
- *  - ECONNRESET: an earlier send failed halfway
+ *  - ECONNRESET: the connection was broken, or an earlier send failed halfway
+ *  - ENOBUFS: no memory; the stream has not ended
  *  - ENOTSUP: @s is not a connection
  *  - EPIPE: it was done already
  *
@@ -307,9 +316,11 @@ DILL_EXPORT int dill_ipc_done (int s, int64_t deadline);
  * gets ECANCELED.  For a listener this is dill_hclose().
  *
  * Returns: 0, or -1 with errno
+ *  - EACCES: refused by a security module
  *  - EBADF: @s is not a live handle of this thread
  *  - ECANCELED: the coroutine was cancelled before the peer was done
  *  - ECONNRESET: the peer closed without reading everything, or an earlier send or receive failed halfway
+ *  - ENOMEM, ENOBUFS: no memory for the handshake
  *  - ENOTSUP: @s is neither a connection nor a listener (it still lives), or the main context cannot be iterated here
  *  - ETIMEDOUT: the deadline was reached
  *
@@ -334,6 +345,7 @@ DILL_EXPORT int dill_ipc_close (int s, int64_t deadline
  * Passes a duplicate of @fd to the peer, along with one byte of the stream.  Failing harms nothing.
  *
  * Returns: 0, or -1 with errno
+ *  - EACCES: refused by a security module
  *  - EBADF: @s is not a live handle of this thread, or @fd is not an open descriptor
  *  - EBUSY: somebody is sending on @s
  *  - ECANCELED: the coroutine or the handle was cancelled while waiting
@@ -395,9 +407,11 @@ struct dill_ipc_peer
  * @peer: (out): the peer's identity as the kernel recorded it at connect (or listen)
  *
  * Returns: 0, or -1 with errno
+ *  - EACCES: refused by a security module
  *  - EBADF: @s is not a live handle of this thread
  *  - EINVAL: @peer is NULL
- *  - ENOTSUP: @s is not a connection
+ *  - ENOBUFS: no memory
+ *  - ENOTSUP: @s is not a connection, or the system does not tell
  *
  * From: SO_PEERCRED in unix(7).
  */

@@ -45,6 +45,7 @@ struct dill_suffix_storage
  * Sends one message, which may be empty.  Success means that the kernel has it, not that the peer has read it.
  *
  * Returns: 0, or -1 with errno
+ *  - EACCES: refused by a security module
  *  - EBADF: @s is not a live handle of this thread
  *  - EBUSY: somebody is sending on @s
  *  - ECANCELED: the coroutine or the handle was cancelled while waiting

@@ -40,6 +40,7 @@ struct dill_iolist
  * Sends the whole buffer.  Success means that the kernel has the bytes, not that the peer has read them.
  *
  * Returns: 0, or -1 with errno
+ *  - EACCES: refused by a security module
  *  - EBADF: @s is not a live handle of this thread
  *  - EBUSY: somebody is sending on @s
  *  - ECANCELED: the coroutine or the handle was cancelled while waiting

@@ -27,6 +27,7 @@ DILL_EXPORT int64_t dill_now (void);
  *
  * Returns: 0 when the time has come, or -1 with errno
  *  - ECANCELED: the running coroutine was cancelled
+ *  - ENOMEM: no memory
  *  - ENOTSUP: the main context cannot be iterated here: it belongs to another thread, or is inherited over fork()
  *
  * From: libdill, msleep(3).
@@ -44,6 +45,7 @@ DILL_EXPORT int dill_msleep (int64_t deadline);
  *  - EBADF: @fd is not an open descriptor
  *  - ECANCELED: the running coroutine was cancelled
  *  - EEXIST: somebody waits in dill_fdin() for @fd already, or an IPC handle of this library owns it
+ *  - ELOOP: @fd is an epoll descriptor, and has too many others in it
  *  - ENOMEM: no memory
  *  - ENOTSUP: the main context cannot be iterated here
  *  - ETIMEDOUT: the deadline was reached

@@ -19,17 +19,12 @@ count_in_child (void)
   dill_lock_release ();
 }
 
-static void
-install (void)
+bool
+dill_fork_watch_unlocked (void)
 {
-  /* The only failure is ENOMEM; forked children then are not told apart, as if they had not been forked by libc. */
-  (void) pthread_atfork (dill_lock_take, dill_lock_release, count_in_child);
-}
+  static bool is_watched; /* HOLDS: the library's lock */
 
-void
-dill_fork_watch (void)
-{
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-  pthread_once (&once, install);
+  if (!is_watched)
+    is_watched = pthread_atfork (dill_lock_take, dill_lock_release, count_in_child) == 0;
+  return is_watched;
 }

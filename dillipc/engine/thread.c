@@ -6,6 +6,7 @@
  */
 #include "engine/thread.h"
 #include "engine/engine.h"
+#include "engine/lock.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -13,9 +14,8 @@
 
 __thread struct dill_thread *dill_thread_self = NULL;
 
-static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
-static bool has_key;
+static bool has_key; /* HOLDS: the library's lock */
 
 /* Closes what the library can close without running code of the program. */
 static void
@@ -71,10 +71,18 @@ thread_end (void *data)
     g_warning ("a thread has ended with coroutines or handles that were not closed; they are gone");
 }
 
-static void
-make_key (void)
+/* Does what is done once in a process.  What fails is tried again the next time. */
+static bool
+prepare_process (void)
 {
-  has_key = pthread_key_create (&key, thread_end) == 0;
+  bool is_prepared;
+
+  dill_lock_take ();
+  if (!has_key)
+    has_key = pthread_key_create (&key, thread_end) == 0;
+  is_prepared = has_key && dill_fork_watch_unlocked ();
+  dill_lock_release ();
+  return is_prepared;
 }
 
 static struct dill_thread *
@@ -82,9 +90,7 @@ new_thread (void)
 {
   struct dill_thread *thread;
 
-  dill_fork_watch ();
-  pthread_once (&key_once, make_key);
-  if (!has_key || (thread = calloc (1, sizeof *thread)) == NULL)
+  if (!prepare_process () || (thread = calloc (1, sizeof *thread)) == NULL)
     {
       errno = ENOMEM;
       return NULL;

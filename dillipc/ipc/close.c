@@ -127,10 +127,8 @@ shake_hands (struct dill_connection *connection, int64_t deadline, bool *is_clos
   if (connection->in_broken || connection->out_broken)
     return fail (ECONNRESET);
 
-  if (!connection->out_done)
-    shutdown (connection->watch.fd, SHUT_WR);
-  connection->out_done = true;
-  if (drain (connection, deadline, is_closed) < 0)
+  if ((!connection->out_done && dill_connection_end_output (connection) < 0)
+      || drain (connection, deadline, is_closed) < 0)
     return -1;
 
   return flush (connection, deadline, is_closed);
@@ -139,15 +137,10 @@ shake_hands (struct dill_connection *connection, int64_t deadline, bool *is_clos
 int
 (dill_ipc_close) (int s, int64_t deadline)
 {
-  struct dill_thread *thread = dill_thread_get ();
-  struct dill_connection *connection;
+  struct dill_connection *connection = dill_connection_get (s);
   bool is_closed;
   int rc, saved_errno;
 
-  if (thread == NULL)
-    return -1;
-
-  connection = dill_connection_get (s);
   if (connection == NULL && (errno == EBADF || dill_listener_get (s) != NULL))
     return dill_hclose (s); /* a listener, or a number that a forked child has inherited, or dead */
   if (connection == NULL)
@@ -156,7 +149,7 @@ int
   /* The program's number dies now.  Another takes its place, unknown to the program, so that the connection still is
    * closed should the thread or the context end meanwhile.  There is one free: the one just given back. */
   dill_handle_take (s);
-  s = dill_handle_reserve (thread);
+  s = dill_handle_reserve (dill_thread_self);
   dill_handle_set (s, &connection->hvfs);
   dill_observers_close (&connection->observers, false);
   dill_wait_close_all (&connection->watch.in);

@@ -225,8 +225,15 @@ dill_ipc_peer (int s, struct dill_ipc_peer *peer)
     }
 
   connection = dill_connection_get (s);
-  if (connection == NULL || getsockopt (connection->watch.fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0)
+  if (connection == NULL)
     return -1;
+
+  if (getsockopt (connection->watch.fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0)
+    {
+      if (errno == ENOPROTOOPT)
+        errno = ENOTSUP;
+      return -1;
+    }
 
   *peer = (struct dill_ipc_peer){ credentials.pid, credentials.uid, credentials.gid };
   return 0;

@@ -95,6 +95,9 @@ int dill_connection_bsendl (struct dill_bsock_vfs *vfs, struct dill_iolist *firs
 enum dill_attempt dill_connection_send (struct dill_connection *connection, struct dill_iolist_cursor *cursor,
                                         void *control, size_t control_length, int64_t deadline);
 
+/* Ends the outgoing half of the stream.  Returns 0, or -1 with errno: ECONNRESET, or it has not ended. */
+int dill_connection_end_output (struct dill_connection *connection);
+
 /* Checks that a receive, or a send, may begin: 0, or -1 with errno EBUSY, ECONNRESET or EPIPE. */
 int dill_connection_may_receive (struct dill_connection *connection);
 int dill_connection_may_send (struct dill_connection *connection);

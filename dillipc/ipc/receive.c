@@ -143,11 +143,8 @@ failed (struct dill_connection *connection)
     }
 
   /* Want of memory passes; anything else says that the connection is broken. */
-  if (errno != ENOMEM && errno != ENOBUFS)
-    {
-      connection->in_broken = true;
-      errno = ECONNRESET;
-    }
+  connection->in_broken = errno != ENOMEM && errno != ENOBUFS;
+  errno = connection->in_broken ? ECONNRESET : ENOMEM;
   return DILL_ATTEMPT_FAILED;
 }
 

@@ -112,6 +112,23 @@ dill_connection_bsendl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, s
 }
 
 int
+dill_connection_end_output (struct dill_connection *connection)
+{
+  if (shutdown (connection->watch.fd, SHUT_WR) == 0)
+    {
+      connection->out_done = true;
+      return 0;
+    }
+
+  if (errno == ENOTCONN)
+    {
+      connection->out_broken = true;
+      errno = ECONNRESET;
+    }
+  return -1;
+}
+
+int
 dill_ipc_done (int s, int64_t deadline)
 {
   struct dill_connection *connection = dill_connection_get (s);
@@ -120,8 +137,5 @@ dill_ipc_done (int s, int64_t deadline)
   if (connection == NULL || dill_connection_may_send (connection) < 0)
     return -1;
 
-  /* Fails only if the connection is broken: then receiving will say so. */
-  shutdown (connection->watch.fd, SHUT_WR);
-  connection->out_done = true;
-  return 0;
+  return dill_connection_end_output (connection);
 }

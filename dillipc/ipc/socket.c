@@ -29,7 +29,7 @@ get_option (int fd, int option, int *value)
   if (getsockopt (fd, SOL_SOCKET, option, value, &length) == 0)
     return 0;
 
-  return fail (errno == ENOTSOCK ? ENOTSUP : errno);
+  return fail (errno == ENOTSOCK || errno == ENOPROTOOPT ? ENOTSUP : errno);
 }
 
 static int
@@ -77,12 +77,11 @@ dill_socket_adopt (int fd, int (*make) (int fd, void *mem), void *mem)
   int descriptor_flags = fcntl (fd, F_GETFD);
   int h, saved_errno;
 
-  if (status_flags < 0 || descriptor_flags < 0 || fcntl (fd, F_SETFL, status_flags | O_NONBLOCK) < 0)
+  if (status_flags < 0 || descriptor_flags < 0)
     return -1;
 
-  fcntl (fd, F_SETFD, descriptor_flags | FD_CLOEXEC);
-  h = make (fd, mem);
-  if (h >= 0)
+  if (fcntl (fd, F_SETFL, status_flags | O_NONBLOCK) == 0 && fcntl (fd, F_SETFD, descriptor_flags | FD_CLOEXEC) == 0
+      && (h = make (fd, mem)) >= 0)
     return h;
 
   saved_errno = errno;

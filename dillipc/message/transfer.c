@@ -78,7 +78,8 @@ dill_transfer_end (struct dill_transfer *transfer)
     transfer->half->is_busy = false;
 }
 
-/* What failing with ERROR makes of a direction.  As long as nothing has gone over, want of memory passes. */
+/* What failing with ERROR makes of a direction.  As long as nothing has gone over, want of memory and the refusal of a
+ * security module change nothing. */
 static int
 break_off (struct dill_transfer *transfer, int error)
 {
@@ -88,7 +89,7 @@ break_off (struct dill_transfer *transfer, int error)
       return fail (error == EPIPE ? ECONNRESET : error);
     }
 
-  if (error != EPIPE && error != EBUSY && error != ENOMEM && error != ENOBUFS)
+  if (error != EPIPE && error != EBUSY && error != ENOMEM && error != ENOBUFS && error != EACCES)
     transfer->half->is_broken = true;
   return fail (error);
 }

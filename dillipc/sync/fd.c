@@ -203,7 +203,7 @@ dill_fdclean (int fd)
     }
 
   if (thread == NULL)
-    return -1;
+    return 0; /* nothing was ever waited for here, and there is no memory to begin with it */
 
   /* It may have been waited for under any of the thread's contexts. */
   for (int pass = 0; pass < 2 && !is_busy; pass++)

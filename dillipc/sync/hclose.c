@@ -13,7 +13,10 @@ dill_hclose (int h)
   struct dill_hvfs *vfs;
 
   if (thread == NULL)
-    return -1;
+    {
+      errno = EBADF; /* one that has no memory for its record has no handles either */
+      return -1;
+    }
 
   vfs = dill_handle_get (h);
   if (vfs != NULL && dill_bundle_is_beneath (thread, vfs))
