@@ -7,17 +7,21 @@ the programs printed is read as TAP, since Meson itself counts programs, not cas
 reasons and counted neither as passed nor as failed.  A program that died, timed out, or did not run as many cases as it
 had announced counts as one failed case if it reported none; what such a program printed is shown.
 
+What programs have counted themselves, in comments such as "# count 120 fault injection points", is added up and printed.
+
 A line "PASSED FAILED" is appended to the file TOTALS.  The exit status says whether all is well.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
 
+import collections
 import json
 import re
 import sys
 
 # "ok 3 /listen/backlog # SKIP reason", at the start of a line: what is indented belongs to a case.
 CASE = re.compile(r"^(not )?ok\b *\d* *-? *(.*?)(?: *# *skip\S* *(.*))?$", re.IGNORECASE)
+COUNT = re.compile(r"^\s*# count (\d+) (.+)$")
 PLAN = re.compile(r"^1\.\.(\d+)(?: *# *(?:skip\S*)? *(.*))?$", re.IGNORECASE)
 
 
@@ -88,6 +92,13 @@ def main():
 
     for program in programs:
         program.report()
+    counts = collections.Counter()
+    for program in programs:
+        for match in filter(None, map(COUNT.match, program.output.splitlines())):
+            counts[match.group(2)] += int(match.group(1))
+    for what, n in sorted(counts.items()):
+        print("    %d %s" % (n, what))
+
     passed = sum(program.passed for program in programs)
     failed = sum(program.failed for program in programs)
     skipped = sum(len(program.skipped) for program in programs)
