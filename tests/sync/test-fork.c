@@ -9,6 +9,7 @@
 #include "coroutine-utils.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
 
 /* What a parent may have, all of it in use: each has been waited for. */
@@ -280,6 +281,15 @@ test_in_coroutine (Inheritance *all, gconstpointer data G_GNUC_UNUSED)
   g_assert_no_errno (dill_hclose (h));
 }
 
+/* --- Ends --- */
+
+/* What its one thread leaves behind is its parent's: there is no word about it, and nothing is cleared away. */
+static int
+exit_thread (gpointer data G_GNUC_UNUSED)
+{
+  pthread_exit (NULL);
+}
+
 /* --- Other threads --- */
 
 static int
@@ -374,6 +384,7 @@ main (int argc, char **argv)
   add_child ("/fork/own-context", start_afresh);
   add ("/fork/from-another-thread", test_from_another_thread, NULL);
   add ("/fork/in-coroutine", test_in_coroutine, NULL);
+  add_child ("/fork/thread-exits", exit_thread);
   g_test_add_func ("/fork/locks", test_locks);
   return g_test_run ();
 }
