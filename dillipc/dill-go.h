@@ -20,6 +20,18 @@
 
 #include <dillipc/dill-coroutine.h>
 
+#if !defined(__cplusplus)
+DILL_EXPORT int dill_go_begin (int *handle, const struct dill_go_site *site, int bundle, void *mem, size_t len)
+    DILL_RETURNS_TWICE;
+DILL_EXPORT void dill_go_end (void);
+#endif
+
+/* go () may stand among the arguments of go (). */
+#define DILL_GO_QUIET_                                                                                                 \
+  _Pragma ("GCC diagnostic push") _Pragma ("GCC diagnostic ignored \"-Wshadow\"")                                      \
+    _Pragma ("GCC diagnostic ignored \"-Wvla\"")
+#define DILL_GO_LOUD_ _Pragma ("GCC diagnostic pop")
+
 /* Processors with a dill_go_begin (), and what each calls the return address of a function. */
 #if defined(__x86_64__) && !defined(__ILP32__)
 #define DILL_GO_RETURN_ADDRESS_ "rip"
@@ -36,7 +48,49 @@
 #define DILL_GO_LINK_REGISTER_ "ra"
 #endif
 
-#ifdef __cplusplus
+/* Whoever pretends to be gcc, and has no nested functions. */
+#if defined(__EDG__) || defined(__INTEL_COMPILER) || defined(__TINYC__) || defined(__PCC__) || defined(__SUNPRO_C)
+#define DILL_GO_NOT_GCC_
+#endif
+
+/* Why there can be no dill_go () here: the message with which its use does not compile. */
+#if defined(__has_feature)
+#if __has_feature(safe_stack)
+#define DILL_GO_REFUSED_ "dill_go() cannot switch SafeStack's stack: use dill_spawn(), for code compiled without it"
+#elif __has_feature(shadow_call_stack)
+#define DILL_GO_REFUSED_ "dill_go() cannot switch shadow call stacks: use dill_spawn(), for code compiled without them"
+#endif
+#endif
+#if defined(DILL_GO_REFUSED_)
+#elif defined(__cplusplus)
+#if __cplusplus < 201103L
+#define DILL_GO_REFUSED_ "dill_go() needs C++11: use dill_spawn()"
+#endif
+#elif !defined(DILL_GO_RETURN_ADDRESS_)
+#define DILL_GO_REFUSED_ "dill_go() is not available in C for this processor: use dill_spawn()"
+#elif !defined(__clang__) && (!defined(__GNUC__) || __GNUC__ < 8 || defined(DILL_GO_NOT_GCC_))
+#define DILL_GO_REFUSED_ "dill_go() needs gcc 8 or clang in C: use dill_spawn()"
+#endif
+
+#if defined(DILL_GO_REFUSED_)
+
+#if !defined(__cplusplus)
+#define DILL_GO_REFUSE_ _Static_assert (0, DILL_GO_REFUSED_)
+#elif __cplusplus >= 201103L
+#define DILL_GO_REFUSE_ static_assert (false, DILL_GO_REFUSED_)
+#else
+#define DILL_GO_REFUSE_ int dill_go_needs_cxx11_use_dill_spawn[-1]
+#endif
+#define DILL_GO_(flags, bundle, mem, len, call)                                                                        \
+  __extension__({                                                                                                      \
+    DILL_GO_REFUSE_;                                                                                                   \
+    -1;                                                                                                                \
+  })
+
+#elif defined(__cplusplus)
+
+/* Some include every header of a C library as C. */
+extern "C++" {
 
 template <typename DillCall>
 inline int
@@ -54,18 +108,15 @@ dill_go_lambda_ (const struct dill_go_site *site, int bundle, void *mem, size_t 
   return dill_go_function (site, bundle, mem, len, trampoline::run, &call);
 }
 
+}
+
 #define DILL_GO_(flags, bundle, mem, len, call)                                                                        \
   ([&] () -> int {                                                                                                     \
-    static const struct dill_go_site dill_site_ = { #call, __FILE__, __LINE__, (flags) };                              \
-    return dill_go_lambda_ (&dill_site_, (bundle), (mem), (len), [&] { call; });                                       \
+    DILL_GO_QUIET_ static const struct dill_go_site dill_site_ = { #call, __FILE__, __LINE__, (flags) };               \
+    DILL_GO_LOUD_ return dill_go_lambda_ (&dill_site_, (bundle), (mem), (len), [&] { call; });                         \
   }())
 
-#elif defined(DILL_GO_RETURN_ADDRESS_)
-
-DILL_EXPORT int dill_go_begin (int *handle, const struct dill_go_site *site, int bundle, void *mem, size_t len)
-    DILL_RETURNS_TWICE;
-
-DILL_EXPORT void dill_go_end (void);
+#else
 
 /* Back-traces end in the function that has this.  Its caller's frame could be found, but that is on the starter's stack,
  * where anything may stand by then.  A return address that came in a register has to be saved first. */
@@ -78,12 +129,6 @@ DILL_EXPORT void dill_go_end (void);
 #define DILL_GO_OUTERMOST_(unknown)                                                                                    \
   __asm__ volatile (".cfi_undefined " DILL_GO_RETURN_ADDRESS_ : "+r"(unknown) : : "memory", DILL_GO_LINK_REGISTER_)
 #endif
-
-/* go () may stand among the arguments of go (). */
-#define DILL_GO_QUIET_                                                                                                 \
-  _Pragma ("GCC diagnostic push") _Pragma ("GCC diagnostic ignored \"-Wshadow\"")                                      \
-    _Pragma ("GCC diagnostic ignored \"-Wvla\"")
-#define DILL_GO_LOUD_ _Pragma ("GCC diagnostic pop")
 
 /* The function that makes the call.  To the compiler it looks as if it might return without making it; and the other
  * thing that it might do is what no compiler inlines. */
@@ -151,15 +196,6 @@ DILL_EXPORT void dill_go_end (void);
   })
 
 #endif
-
-#else
-
-#define DILL_GO_MISSING_ 1
-#define DILL_GO_(flags, bundle, mem, len, call)                                                                        \
-  __extension__({                                                                                                      \
-    _Static_assert (0, "dill_go() is not available in C for this processor: use dill_spawn()");                        \
-    -1;                                                                                                                \
-  })
 
 #endif
 

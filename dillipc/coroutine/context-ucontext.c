@@ -70,9 +70,6 @@ dill_context_overhead (void)
   return sizeof (struct first_frame) + 63 + sizeof (ucontext_t);
 }
 
-/* Where dill-go.h has no use for it, it does not declare it either. */
-DILL_EXPORT int dill_go_begin (int *handle, const struct dill_go_site *site, int bundle, void *mem, size_t len);
-
 int
 dill_go_begin (int *handle, const struct dill_go_site *site, int bundle, void *mem, size_t len)
 {

@@ -80,8 +80,9 @@ void *dill_go_prepare (int *handle, const struct dill_go_site *site, int bundle,
                        void *suspended_sp);
 
 /* Bytes between the stack pointer that a bare flow begins with and the end of its stack.  Compilers write the stacked
- * arguments of a call above the stack pointer: room for 128 of 8 bytes. */
-#define DILL_CONTEXT_HEADROOM 1024
+ * arguments of a call above the stack pointer: the function that begins here (DILL_GO_SWITCH_ in dill-go.h) calls
+ * nothing but dill_go_begin () and a function without any. */
+#define DILL_CONTEXT_HEADROOM 64
 
 /* Makes CONTEXT stand for a flow that begins on STACK without a frame; SIZE exceeds DILL_CONTEXT_HEADROOM by what the
  * flow needs.  Returns its stack pointer. */

@@ -1,16 +1,13 @@
-/* go-check.c: what compilers may rely on across dill_go ().
+/* go-check.c: what programs may rely on across dill_go ().
  *
- * Its second half belongs to another part of the library, which dill_go_prepare () and dill_go_end () below stand for.
+ * Its second half belongs to another part of the library, which go-runtime.c stands for.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "flow.h"
+#include "go-runtime.h"
 #include "stack-alignment.h"
 
-#include <dillipc/dill-coroutine.h>
-#include <alloca.h>
 #include <errno.h>
-#include <stdint.h>
 #include <string.h>
 
 #if defined(WITH_UCONTEXT)
@@ -26,77 +23,9 @@ check_go (void)
          "dill_go_begin () says that it cannot be done");
 }
 
-#elif defined(DILL_GO_MISSING_)
-
-void
-check_go (void)
-{
-  skip ("dill_go ()", "it does not exist in C from this compiler for this processor");
-}
-
-/* context.c refers to it. */
-void *
-dill_go_prepare (int *handle, const struct dill_go_site *site, int bundle, void *mem, size_t len, void *suspended_sp)
-{
-  (void) site;
-  (void) bundle;
-  (void) mem;
-  (void) len;
-  (void) suspended_sp;
-
-  *handle = -1;
-  return NULL;
-}
-
 #else
 
-static bool refuse_to_start;
-
-/* The library's part of dill_go (), in miniature.  The handle is the flow's index. */
-void *
-dill_go_prepare (int *handle, const struct dill_go_site *site, int bundle, void *mem, size_t len, void *suspended_sp)
-{
-  struct flow *flow;
-  void *sp;
-
-  if (refuse_to_start || site->line <= 0 || bundle != -1 || mem != NULL || len != 0)
-    {
-      *handle = -1;
-      errno = ENOMEM;
-      return NULL;
-    }
-
-  flow = flow_new ();
-  sp = dill_context_init_bare (&flow->context, flow->stack, FLOW_STACK_SIZE);
-  flow->resumer = flow_current;
-  flow_current = flow;
-  *handle = (int) (flow - flows);
-  dill_context_suspended_at (&flow->resumer->context, suspended_sp, &flow->context);
-  return sp;
-}
-
-void
-dill_go_end (void)
-{
-  flow_end ();
-}
-
-static void
-resume_to_end (int handle)
-{
-  while (!flows[handle].ended)
-    flow_resume (&flows[handle]);
-}
-
-static long sum;
-
-static dill_coroutine void
-add (long value)
-{
-  sum += value;
-  flow_pause ();
-  sum += value;
-}
+#include "go-sum.h"
 
 static void
 check_go_twice (void)
@@ -153,12 +82,12 @@ start_with_many (int n, double x)
 }
 
 static void
-check_go_arguments (void)
+check_go_mixed_arguments (void)
 {
   int handle = start_with_many (1, 1.0);
 
   check (arguments_right, "23 arguments arrive on an aligned stack");
-  resume_to_end (handle);
+  go_resume_to_end (handle);
 }
 
 /* The starter's frame is gone, and overwritten, when the coroutine goes on and ends. */
@@ -166,14 +95,6 @@ __attribute__ ((noinline)) static int
 start_and_return (long value)
 {
   return dill_go (add (value));
-}
-
-__attribute__ ((noinline)) static void
-overwrite_stack (void)
-{
-  volatile char space[4096];
-
-  memset ((char *) space, 0xa5, sizeof space);
 }
 
 static void
@@ -184,10 +105,10 @@ check_go_outlives_starter (void)
   sum = 0;
   first = start_and_return (1);
   second = start_and_return (100);
-  overwrite_stack ();
-  resume_to_end (first);
-  overwrite_stack ();
-  resume_to_end (second);
+  go_overwrite_stack ();
+  go_resume_to_end (first);
+  go_overwrite_stack ();
+  go_resume_to_end (second);
   check (sum == 202, "a coroutine outlives the function that started it");
 }
 
@@ -204,7 +125,7 @@ check_go_in_loop (void)
       expected += 2 * i;
     }
   for (int i = 0; i < 40; i++)
-    resume_to_end (handles[i]);
+    go_resume_to_end (handles[i]);
   check (sum == expected, "a loop starts 40 of them");
 }
 
@@ -237,95 +158,6 @@ check_go_many_times (void)
   check (sum == 1000 && level, "each start takes its stack space back");
 }
 
-/* The compiler realigns such a frame, and needs yet another register for it. */
-__attribute__ ((noinline)) static bool
-start_aligned (int n)
-{
-  _Alignas(64) volatile int aligned[16];
-  int array_length = n;
-  volatile char *space = alloca ((size_t) array_length);
-  int handle;
-  bool kept = true;
-
-  for (int i = 0; i < 16; i++)
-    aligned[i] = n + i;
-  space[n - 1] = 7;
-  sum = 0;
-  handle = dill_go (add (aligned[3]));
-  for (int i = 0; i < 16; i++)
-    kept &= aligned[i] == n + i;
-  kept &= (uintptr_t) aligned % 64 == 0 && space[n - 1] == 7 && sum == n + 3;
-  resume_to_end (handle);
-  return kept && sum == 2 * (n + 3);
-}
-
-/* What lives across the start must be what it was, whichever register or slot it was in. */
-__attribute__ ((noinline)) static bool
-start_amid_values (unsigned seed)
-{
-  volatile unsigned start = seed;
-  unsigned a = start * 3, b = start * 5, c = start * 7, d = start * 11, e = start * 13, f = start * 17, g = start * 19;
-  double p = a / 2.0, q = b / 2.0, r = c / 2.0, s = d / 2.0;
-  int handle;
-
-  sum = 0;
-  handle = dill_go (add (a + b + c));
-  a++, b++, c++, d++, e++, f++, g++, p++, q++, r++, s++;
-  resume_to_end (handle);
-
-  unsigned x = start;
-  return a == x * 3 + 1 && b == x * 5 + 1 && c == x * 7 + 1 && d == x * 11 + 1 && e == x * 13 + 1 && f == x * 17 + 1
-         && g == x * 19 + 1 && p == x * 3 / 2.0 + 1 && q == x * 5 / 2.0 + 1 && r == x * 7 / 2.0 + 1
-         && s == x * 11 / 2.0 + 1 && sum == (long) x * (3 + 5 + 7) * 2;
-}
-
-/* What the coroutine does to its starter's variables by a pointer is seen. */
-static dill_coroutine void
-write_through (int *where, int value)
-{
-  *where = value;
-  flow_pause ();
-  *where = value + 1;
-}
-
-__attribute__ ((noinline)) static bool
-start_writer (int value)
-{
-  int local = 0;
-  int handle = dill_go (write_through (&local, value));
-  bool seen = local == value;
-
-  flow_resume (&flows[handle]);
-  return seen && local == value + 1;
-}
-
-/* Started from coroutines, which go on to pause and be resumed. */
-static dill_coroutine void
-start_below (int depth)
-{
-  int handle = -1;
-
-  sum += depth;
-  if (depth > 0)
-    handle = dill_go (start_below (depth - 1));
-  flow_pause ();
-  if (handle >= 0)
-    resume_to_end (handle);
-  sum += 100 * depth;
-}
-
-static void
-check_go_nested (void)
-{
-  int handle;
-
-  sum = 0;
-  handle = dill_go (start_below (5));
-  check (sum == 15 && flow_current == &flow_own, "coroutines start coroutines");
-  resume_to_end (handle);
-  check (sum == 1515 && flow_current == &flow_own, "and resume them");
-}
-
 /* A function that returns something, and one that never waits. */
 static dill_coroutine double
 give_double (double value)
@@ -351,9 +183,9 @@ check_go_refused (void)
 
   sum = 0;
   errno = 0;
-  refuse_to_start = true;
+  go_refuses = true;
   handle = dill_go (add (values[2]));
-  refuse_to_start = false;
+  go_refuses = false;
   check (handle == -1 && errno == ENOMEM && sum == 0 && values[0] == 1 && values[3] == 4,
          "a start that fails is like any call that fails");
 }
@@ -362,14 +194,12 @@ void
 check_go (void)
 {
   check_go_twice ();
+  check_go_mixed_arguments ();
   check_go_arguments ();
   check_go_outlives_starter ();
   check_go_in_loop ();
   check_go_many_times ();
-  check (start_aligned (40), "an aligned frame is kept");
-  check (start_amid_values (12345), "values alive across a start are kept");
-  check (start_writer (77), "a coroutine writes to its starter's variable");
-  check_go_nested ();
+  check_go_starters ();
   check_go_value ();
   check_go_refused ();
 }

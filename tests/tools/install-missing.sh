@@ -25,6 +25,7 @@ test command:clang clang clang clang clang
 test clang-runtime:fuzzer libclang-rt-14-dev compiler-rt compiler-rt clang
 test command:g++ g++ gcc-c++ gcc gcc-c++
 test command:gtester libglib2.0-dev-bin glib2-devel glib2-devel glib2-devel
+test command:ld.lld lld lld lld lld
 test command:gdb gdb gdb gdb gdb
 test command:groff groff-base groff-base groff groff
 test command:strace strace strace strace strace
