@@ -23,10 +23,10 @@ struct dill_engine
 {
   struct dill_list link; /* in the thread's list */
   struct dill_thread *thread;
-  unsigned fork_generation;  /* the process that made it */
-  GMainContext *context;     /* not owned: it owns the source */
-  GSource *source;           /* not owned: the context does */
-  struct dill_list ready;    /* waits whose outcome is known, in the order in which they were woken */
+  unsigned fork_generation; /* the process that made it */
+  GMainContext *context;    /* not owned: it owns the source */
+  GSource *source;          /* not owned: the context does */
+  struct dill_list ready;   /* waits whose outcome is known, in the order in which they were woken */
   struct dill_timer_heap timers;
   struct dill_poller poller;
   struct dill_list coroutines; /* all that have not ended */
@@ -34,15 +34,15 @@ struct dill_engine
   struct dill_fd_table *fd_table; /* of sync/fd.c */
   void (*fd_table_free) (struct dill_fd_table *table);
 
-  unsigned quota;          /* resumptions left before descriptors and timers are looked at */
-  unsigned quota_size;     /* what it starts with, by experience */
+  unsigned quota;             /* resumptions left before descriptors and timers are looked at */
+  unsigned quota_size;        /* what it starts with, by experience */
   struct dill_attempts looks; /* at descriptors once more, before the context asks for them */
   struct dill_attempts spins; /* polls without sleeping */
   unsigned spin_us;           /* how long they take at most */
-  int64_t busy_since;       /* since when sources of lower priority may have had no turn, in microseconds */
-  int64_t last_end;         /* of a dispatch, likewise */
+  int64_t last_look;        /* at the time that goes by without a turn for sources of lower priority, in microseconds */
+  int64_t last_passed;      /* when they had one, in microseconds of the thread's processor time */
   unsigned n_turns_to_pass; /* these are theirs */
-  bool is_prepared;        /* the context is about to poll, and will not ask again before */
+  bool is_prepared;         /* the context is about to poll, and will not ask again before */
 
   bool has_context;          /* the context lives; under the lock of lock.h */
   int is_orphaned;           /* atomic: the context has ended in another thread */

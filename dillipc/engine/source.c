@@ -5,9 +5,10 @@
  * it back for each dispatch, at three system calls.
  *
  * One dispatch works for a millisecond at most, then the context looks at its other sources.  Those of a lower priority
- * get no turn while this one always is ready: so after 5 ms of that, without a pause of 2 ms, it passes for two turns.
- * The first may go to sources of its own priority that have become ready during the dispatch, as a timer of a millisecond
- * always has; the second comes right after it.
+ * get no turn while this one always is ready: so once in 5 ms it passes for two turns.  The first may go to sources of its
+ * own priority that have become ready during the dispatch, as a timer of a millisecond always has; the second comes right
+ * after it.  A thread that has not worked much meanwhile has slept, and all had their turns.  That is told by its processor
+ * time: where other programs keep the processor busy, a pause need not have been one.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -18,10 +19,10 @@
 #include "engine/wait.h"
 #include <dillipc/dill-time.h>
 #include <limits.h>
+#include <time.h>
 
 #define DISPATCH_MAX_US 1000
 #define BUSY_MAX_US 5000
-#define QUIET_MIN_US 2000
 #define TURNS_TO_PASS 2
 #define TRIM_PAUSE_US 5000
 #define LOOKS_PAUSE_MAX 63
@@ -68,22 +69,32 @@ source_engine (GSource *source)
   return engine;
 }
 
+/* How much this thread has worked, in microseconds. */
+static int64_t
+processor_time (void)
+{
+  struct timespec time;
+
+  clock_gettime (CLOCK_THREAD_CPUTIME_ID, &time);
+  return time.tv_sec * INT64_C (1000000) + time.tv_nsec / 1000;
+}
+
 /* Whether this turn of the loop is for others, though there is work to do. */
 static bool
 must_pass (struct dill_engine *engine)
 {
   int64_t now = g_get_monotonic_time ();
 
-  if (now - engine->last_end > QUIET_MIN_US)
+  if (now - engine->last_look > BUSY_MAX_US)
     {
-      /* There has been a pause: everybody had his turn. */
-      engine->n_turns_to_pass = 0;
-      engine->busy_since = now;
-    }
-  else if (now - engine->busy_since > BUSY_MAX_US)
-    {
-      engine->n_turns_to_pass = TURNS_TO_PASS;
-      engine->busy_since = now;
+      int64_t worked = processor_time ();
+
+      engine->last_look = now;
+      if (worked - engine->last_passed > BUSY_MAX_US / 2)
+        {
+          engine->last_passed = worked;
+          engine->n_turns_to_pass = TURNS_TO_PASS;
+        }
     }
 
   return engine->n_turns_to_pass > 0;
@@ -228,7 +239,6 @@ source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 
   if (dill_list_is_empty (&engine->ready))
     trim_stacks (thread, now);
-  engine->last_end = now;
   return G_SOURCE_CONTINUE;
 }
 

@@ -154,6 +154,19 @@ fill_socket (int fd)
   return total;
 }
 
+/* A thread that sends to the descriptor DATA for as long as there is somebody to receive, and then closes it. */
+static inline gpointer
+run_flood (gpointer data)
+{
+  static const char zeros[65536];
+  int fd = GPOINTER_TO_INT (data);
+
+  while (send (fd, zeros, sizeof zeros, MSG_NOSIGNAL) > 0)
+    continue;
+  close (fd);
+  return NULL;
+}
+
 /* Sends on the handle S until its peer's socket is full.  Returns how many bytes that took, each with a descriptor: such
  * a send cannot fail halfway, so the direction works on. */
 static inline gsize

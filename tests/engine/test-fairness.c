@@ -5,78 +5,13 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "test-utils.h"
+#include "turn-utils.h"
 
-#include <dillipc/dillipc.h>
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
-/* How long neighbours are watched, and how long they may have to wait, in microseconds of processor time. */
+/* How long neighbours are watched, in microseconds of processor time. */
 #define WATCHED_US 150000
-#define EQUAL_MAX_US 10000
-#define LOWER_MAX_US 20000
-
-static gint64
-processor_time (void)
-{
-  struct timespec now;
-
-  g_assert_no_errno (clock_gettime (CLOCK_THREAD_CPUTIME_ID, &now));
-  return now.tv_sec * (gint64) 1000000 + now.tv_nsec / 1000;
-}
-
-/* Somebody who wants a turn now and then, and how long it took at most. */
-typedef struct
-{
-  const char *name;
-  gint64 last;
-  gint64 longest;
-  guint n_turns;
-} Neighbour;
-
-static void
-neighbour_init (Neighbour *neighbour, const char *name)
-{
-  *neighbour = (Neighbour) { .name = name, .last = processor_time () };
-}
-
-static void
-take_turn (Neighbour *neighbour)
-{
-  gint64 now = processor_time ();
-
-  neighbour->longest = MAX (neighbour->longest, now - neighbour->last);
-  neighbour->last = now;
-  neighbour->n_turns++;
-}
-
-static void
-check_neighbour (Neighbour *neighbour, gint64 maximum)
-{
-  take_turn (neighbour);
-  g_test_message ("%s: %u turns, %" G_GINT64_FORMAT " us at most", neighbour->name, neighbour->n_turns,
-                  neighbour->longest);
-  g_assert_cmpuint (neighbour->n_turns, >, 2);
-  g_assert_cmpint (neighbour->longest, <=, maximum);
-}
-
-static gboolean
-take_turn_in_callback (gpointer data)
-{
-  take_turn (data);
-  return G_SOURCE_CONTINUE;
-}
-
-static GSource *
-add_neighbour (GSource *source, int priority, Neighbour *neighbour, const char *name)
-{
-  neighbour_init (neighbour, name);
-  g_source_set_priority (source, priority);
-  g_source_set_callback (source, take_turn_in_callback, neighbour, NULL);
-  g_source_attach (source, NULL);
-  return source;
-}
 
 static void
 sleep_in_turns (void *data)

@@ -179,18 +179,6 @@ test_drops_much (TestDir *test G_GNUC_UNUSED, gconstpointer data)
 }
 
 /* A peer that goes on sending holds nobody up beyond the deadline, nor the main loop. */
-static gpointer
-flood (gpointer data)
-{
-  static const char zeros[65536];
-  int peer = GPOINTER_TO_INT (data);
-
-  while (send (peer, zeros, sizeof zeros, MSG_NOSIGNAL) > 0)
-    continue;
-  close (peer);
-  return NULL;
-}
-
 static void
 test_flood (TestDir *test G_GNUC_UNUSED, gconstpointer data)
 {
@@ -200,7 +188,7 @@ test_flood (TestDir *test G_GNUC_UNUSED, gconstpointer data)
   int s, peer, rc;
 
   make_half_pair (&s, &peer);
-  thread = g_thread_new ("flood", flood, GINT_TO_POINTER (peer));
+  thread = g_thread_new ("flood", run_flood, GINT_TO_POINTER (peer));
   rc = dill_ipc_close (s, deadline);
   g_assert_cmpint (rc, ==, -1);
   g_assert_cmpint (errno, ==, ETIMEDOUT);
