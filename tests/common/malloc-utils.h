@@ -15,7 +15,7 @@ static __thread bool malloc_is_short; /* there is want of memory */
 static __thread guint n_malloc_left;  /* allocations that succeed nevertheless */
 static __thread guint n_malloc_failed;
 
-#if defined(__GLIBC__) && !HAVE_ADDRESS_SANITIZER
+#if defined(__GLIBC__) && !HAVE_SANITIZER
 #define CAN_COUNT_MALLOC 1
 
 extern void *__libc_malloc (size_t size);

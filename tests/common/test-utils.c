@@ -133,7 +133,7 @@ on_limit (gpointer data)
 {
   TestLimit *limit = data;
 
-  g_error ("the time limit of %d s is over; waited for: %s", TEST_LIMIT_SECONDS, limit->what);
+  g_error ("the time limit of %u s is over; waited for: %s", TEST_LIMIT_SECONDS, limit->what);
   return G_SOURCE_REMOVE;
 }
 
@@ -257,4 +257,26 @@ gpointer
 test_in_thread (GThreadFunc func, gpointer data)
 {
   return test_thread_join (test_thread_start (func, data));
+}
+
+void
+test_step_reach (TestStep *step, int number)
+{
+  pthread_mutex_lock (&step->lock);
+  step->number = number;
+  pthread_cond_broadcast (&step->changed);
+  pthread_mutex_unlock (&step->lock);
+}
+
+void
+test_step_await (TestStep *step, int number)
+{
+  TestLimit limit;
+
+  test_limit_begin (&limit, NULL, "a step of another thread");
+  pthread_mutex_lock (&step->lock);
+  while (step->number < number)
+    pthread_cond_wait (&step->changed, &step->lock);
+  pthread_mutex_unlock (&step->lock);
+  test_limit_end (&limit);
 }

@@ -7,30 +7,18 @@
  */
 #pragma once
 
+#include "test-tools.h"
+
 #include <errno.h>
 #include <glib.h>
+#include <pthread.h>
 #include <sys/types.h>
-
-/* What the program is built with, by whichever compiler. */
-#ifndef __has_feature
-#define __has_feature(feature) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-#define HAVE_ADDRESS_SANITIZER 1
-#else
-#define HAVE_ADDRESS_SANITIZER 0
-#endif
-#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
-#define HAVE_THREAD_SANITIZER 1
-#else
-#define HAVE_THREAD_SANITIZER 0
-#endif
 
 G_BEGIN_DECLS
 
 /* How long a test may wait for anything, in seconds, before it fails.  Generous, since the machine may be busy; a test
  * that passes never comes near it. */
-#define TEST_LIMIT_SECONDS 30
+#define TEST_LIMIT_SECONDS (30 * test_slowdown ())
 
 /* The fixture: each test case has a directory of its own under $TMPDIR, which is removed with all that is in it. */
 typedef struct
@@ -120,6 +108,21 @@ gpointer test_thread_join (GThread *thread);
 
 /* Both at once. */
 gpointer test_in_thread (GThreadFunc func, gpointer data);
+
+/* A number that threads tell each other, for doing one thing after the other. */
+typedef struct
+{
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  int number;
+} TestStep;
+
+#define TEST_STEP_INIT { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0 }
+
+void test_step_reach (TestStep *step, int number);
+
+/* Waits until another thread has reached NUMBER. */
+void test_step_await (TestStep *step, int number);
 
 /* Asserts that STATEMENT logs one message of the library with LEVEL, and a text like PATTERN (of g_pattern_spec_new ()). */
 #define test_expect_log(level, pattern, statement)                                                                     \

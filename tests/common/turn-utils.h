@@ -11,8 +11,8 @@
 #include <time.h>
 
 /* How long neighbours may have to wait, of an equal and of a lower priority, in microseconds of processor time. */
-#define EQUAL_MAX_US 10000
-#define LOWER_MAX_US 20000
+#define EQUAL_MAX_US (10000 * test_slowdown ())
+#define LOWER_MAX_US (20000 * test_slowdown ())
 
 static inline gint64
 processor_time (void)

@@ -49,9 +49,18 @@ flow_end (Flow *flow)
   dill_context_leave (&flow->context, flow->back);
 }
 
+/* For one that has ended. */
 static inline void
 flow_clear (Flow *flow, struct dill_stack_pool *pool)
 {
   dill_context_clear (&flow->context);
+  dill_stack_pool_give (pool, &flow->stack);
+}
+
+/* For one that has not, and never will. */
+static inline void
+flow_abandon (Flow *flow, struct dill_stack_pool *pool)
+{
+  dill_context_abandon (&flow->context);
   dill_stack_pool_give (pool, &flow->stack);
 }

@@ -97,7 +97,7 @@ run_ring (gpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (ring->n_steps, ==, 200 * G_N_ELEMENTS (ring->flows));
 
   for (guint i = 0; i < G_N_ELEMENTS (ring->flows); i++)
-    flow_clear (&ring->flows[i], &pool);
+    flow_abandon (&ring->flows[i], &pool);
   dill_stack_pool_clear (&pool);
   return NULL;
 }
@@ -171,8 +171,8 @@ test_abandoned (void)
   flow_init (&suspended, &pool, write_letters, log);
   flow_resume (&suspended, &self);
 
-  flow_clear (&never_run, &pool);
-  flow_clear (&suspended, &pool);
+  flow_abandon (&never_run, &pool);
+  flow_abandon (&suspended, &pool);
   g_assert_cmpstr (log->str, ==, "a");
   dill_stack_pool_clear (&pool);
 }

@@ -17,13 +17,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#if defined(DILL_WITH_ASAN) || defined(DILL_WITH_TSAN)
-#define HAS_SANITIZER TRUE
-#define N_OTHER_MAPPINGS 50 /* that may come and go for other reasons */
-#else
-#define HAS_SANITIZER FALSE
-#define N_OTHER_MAPPINGS 3
-#endif
+/* That may come and go for other reasons. */
+#define N_OTHER_MAPPINGS (test_tool () == 0 ? 3 : 50)
 
 static struct dill_stack guarded;
 
@@ -350,10 +345,10 @@ fill_in_child (gpointer data G_GNUC_UNUSED)
 static void
 test_address_space (void)
 {
-  if (HAS_SANITIZER)
-    g_test_skip ("sanitizers do not live with a limit of address space");
-  else
-    g_assert_cmpint (test_in_child (fill_in_child, NULL), ==, 0);
+  if (test_skip_under (TEST_UNDER_ANY, "it does not live with a limit of address space"))
+    return;
+
+  g_assert_cmpint (test_in_child (fill_in_child, NULL), ==, 0);
 }
 
 int

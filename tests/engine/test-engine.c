@@ -207,28 +207,8 @@ test_same_address (void)
 typedef struct
 {
   GMainContext *context;
-  GMutex mutex;
-  GCond cond;
-  int step;
+  TestStep step;
 } Owner;
-
-static void
-set_step (Owner *owner, int step)
-{
-  g_mutex_lock (&owner->mutex);
-  owner->step = step;
-  g_cond_broadcast (&owner->cond);
-  g_mutex_unlock (&owner->mutex);
-}
-
-static void
-wait_for_step (Owner *owner, int step)
-{
-  g_mutex_lock (&owner->mutex);
-  while (owner->step < step)
-    g_cond_wait (&owner->cond, &owner->mutex);
-  g_mutex_unlock (&owner->mutex);
-}
 
 static gpointer
 own_context (gpointer data)
@@ -236,10 +216,10 @@ own_context (gpointer data)
   Owner *owner = data;
 
   g_assert_true (g_main_context_acquire (owner->context));
-  set_step (owner, 1);
-  wait_for_step (owner, 2);
+  test_step_reach (&owner->step, 1);
+  test_step_await (&owner->step, 2);
   g_main_context_release (owner->context);
-  set_step (owner, 3);
+  test_step_reach (&owner->step, 3);
   return NULL;
 }
 
@@ -247,14 +227,14 @@ own_context (gpointer data)
 static void
 test_owned_by_another (void)
 {
-  Owner owner = { .context = g_main_context_default () };
+  Owner owner = { .context = g_main_context_default (), .step = TEST_STEP_INIT };
   GThread *thread = g_thread_new ("owner", own_context, &owner);
 
-  wait_for_step (&owner, 1);
+  test_step_await (&owner.step, 1);
   test_expect_critical ("*another one is running*", test_assert_errno (dill_msleep (soon ()), ENOTSUP));
   test_expect_critical ("*another one is running*", test_assert_errno (dill_yield (), ENOTSUP));
-  set_step (&owner, 2);
-  wait_for_step (&owner, 3);
+  test_step_reach (&owner.step, 2);
+  test_step_await (&owner.step, 3);
   g_thread_join (thread);
   g_assert_no_errno (dill_msleep (dill_now () + 1));
 }

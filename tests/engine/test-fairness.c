@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* How long neighbours are watched, in microseconds of processor time. */
-#define WATCHED_US 150000
+#define WATCHED_US (150000 * test_slowdown ())
 
 static void
 sleep_in_turns (void *data)
@@ -112,9 +112,10 @@ test_yield_loop (void)
 static void
 yield_with_many (void *data)
 {
+  const guint n_coroutines = 300 / test_slowdown (); /* they are started without a pause */
   int b = test_assert_ok (dill_bundle ());
 
-  for (guint i = 0; i < 300; i++)
+  for (guint i = 0; i < n_coroutines; i++)
     g_assert_no_errno (dill_bundle_spawn (b, yield_for_ever, data));
   test_assert_errno (dill_bundle_wait (b, -1), ECANCELED);
   g_assert_no_errno (dill_hclose (b));

@@ -38,6 +38,13 @@ yield_once (void *data)
   race->is_done = TRUE;
 }
 
+/* After a pause of more than 2 ms the engine does not remember for how long it has been busy, nor step back for it. */
+static void
+rest (void)
+{
+  test_assert_ok (dill_msleep (dill_now () + 4));
+}
+
 /* How many of its turns an idle source of the default priority has had when a coroutine that yielded goes on. */
 static guint
 turns_before_coroutine (GMainContext *context)
@@ -46,6 +53,7 @@ turns_before_coroutine (GMainContext *context)
   GSource *idle = g_idle_source_new ();
   int coroutine;
 
+  rest ();
   g_source_set_priority (idle, G_PRIORITY_DEFAULT);
   g_source_set_callback (idle, take_turn, &race, NULL);
   g_source_attach (idle, context);

@@ -41,20 +41,20 @@ look_at_queue (void *data)
 static void
 test_timed_out_leave_queue (Fixture *fixture, gconstpointer data)
 {
-  enum { N = 1000 };
-  gint64 deadline = dill_now () + 200;
-  Observer observer = { deadline, fixture->ends[0], fixture->ends[1], g_new0 (Party, N), N, FALSE };
+  const guint n_parties = 1000 / test_slowdown ();
+  gint64 deadline = dill_now () + 200 * test_slowdown ();
+  Observer observer = { deadline, fixture->ends[0], fixture->ends[1], g_new0 (Party, n_parties), n_parties, FALSE };
 
   (void) data;
   g_assert_no_errno (dill_bundle_spawn (fixture->b, look_at_queue, &observer));
-  for (guint i = 0; i < N; i++)
+  for (guint i = 0; i < n_parties; i++)
     {
       observer.parties[i] = (Party) { fixture->ends[0], DILL_CHRECV, 0, sizeof (int), deadline, 0, 0, NULL, '?' };
       g_assert_no_errno (dill_bundle_spawn (fixture->b, party_act, &observer.parties[i]));
     }
   finish (fixture);
   g_assert_true (observer.looked);
-  for (guint i = 0; i < N; i++)
+  for (guint i = 0; i < n_parties; i++)
     assert_party (&observer.parties[i], -1, ETIMEDOUT);
   g_free (observer.parties);
 }

@@ -66,31 +66,11 @@ test_context_ends_while_waited_for (void)
 typedef struct
 {
   GMainContext *context;
-  GMutex mutex;
-  GCond cond;
-  int step;
+  TestStep step;
   Remains remains;
   GMainLoop *loop;
   int bundle;
 } Relay;
-
-static void
-set_step (Relay *relay, int step)
-{
-  g_mutex_lock (&relay->mutex);
-  relay->step = step;
-  g_cond_broadcast (&relay->cond);
-  g_mutex_unlock (&relay->mutex);
-}
-
-static void
-wait_for_step (Relay *relay, int step)
-{
-  g_mutex_lock (&relay->mutex);
-  while (relay->step < step)
-    g_cond_wait (&relay->cond, &relay->mutex);
-  g_mutex_unlock (&relay->mutex);
-}
 
 static gpointer
 lose_context (gpointer data)
@@ -103,11 +83,11 @@ lose_context (gpointer data)
   else
     g_assert_no_errno (dill_yield ());
   g_main_context_pop_thread_default (relay->context);
-  set_step (relay, 1);
-  wait_for_step (relay, 2);
+  test_step_reach (&relay->step, 1);
+  test_step_await (&relay->step, 2);
 
   g_assert_no_errno (dill_yield ()); /* sees that the context is gone */
-  set_step (relay, 3);
+  test_step_reach (&relay->step, 3);
   work (NULL);
   return NULL;
 }
@@ -115,13 +95,13 @@ lose_context (gpointer data)
 static void
 end_context_elsewhere (const char *path)
 {
-  Relay relay = { .context = g_main_context_new (), .remains = { .path = path } };
+  Relay relay = { .context = g_main_context_new (), .step = TEST_STEP_INIT, .remains = { .path = path } };
   GThread *thread = g_thread_new ("loser", lose_context, &relay);
 
-  wait_for_step (&relay, 1);
+  test_step_await (&relay.step, 1);
   g_main_context_unref (relay.context);
-  set_step (&relay, 2);
-  wait_for_step (&relay, 3);
+  test_step_reach (&relay.step, 2);
+  test_step_await (&relay.step, 3);
   if (path != NULL)
     {
       g_assert_false (relay.remains.ran);
@@ -150,7 +130,7 @@ quit_when_gone (void *data)
 {
   Relay *relay = data;
 
-  set_step (relay, 1);
+  test_step_reach (&relay->step, 1);
   g_assert_no_errno (dill_bundle_wait (relay->bundle, soon ()));
   g_assert_false (g_file_test (relay->remains.path, G_FILE_TEST_EXISTS));
   g_main_loop_quit (relay->loop);
@@ -183,12 +163,12 @@ run_other_loop (gpointer data)
 static void
 test_context_ends_elsewhere_while_idle (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
-  Relay relay = { .context = g_main_context_new (), .remains = { .path = test->path } };
+  Relay relay = { .context = g_main_context_new (), .step = TEST_STEP_INIT, .remains = { .path = test->path } };
   GThread *thread;
 
   g_test_expect_message ("dillipc", G_LOG_LEVEL_WARNING, "*GMainContext has ended*");
   thread = test_thread_start (run_other_loop, &relay);
-  wait_for_step (&relay, 1);
+  test_step_await (&relay.step, 1);
   g_main_context_unref (relay.context);
   test_thread_join (thread);
   g_test_assert_expected_messages ();

@@ -191,10 +191,14 @@ test_many (void)
 {
   const guint n_coroutines = 10000;
   guint n_ended = 0, n_canceled = 0;
-  int gate = test_assert_ok (dill_go (sleep_until (dill_now () + 300, &n_ended)));
-  int lucky = test_assert_ok (dill_bundle ());
-  int unlucky = test_assert_ok (dill_bundle ());
+  int gate, lucky, unlucky;
 
+  if (test_skip_under (TEST_UNDER_TSAN, "it has room for 8,000 flows of control"))
+    return;
+
+  gate = test_assert_ok (dill_go (sleep_until (dill_now () + 300, &n_ended)));
+  lucky = test_assert_ok (dill_bundle ());
+  unlucky = test_assert_ok (dill_bundle ());
   for (guint i = 0; i < n_coroutines; i++)
     {
       test_assert_ok (dill_bundle_go (lucky, wait_for (gate, &n_ended)));
@@ -246,11 +250,8 @@ run_out_of_address_space (gpointer data G_GNUC_UNUSED)
 static void
 test_no_memory (void)
 {
-  if (HAVE_ADDRESS_SANITIZER)
-    {
-      g_test_skip ("AddressSanitizer needs terabytes of address space itself");
-      return;
-    }
+  if (test_skip_under (TEST_UNDER_ANY, "it needs more address space itself than can be left"))
+    return;
 
   g_assert_cmpint (test_in_child (run_out_of_address_space, NULL), ==, 0);
 }
