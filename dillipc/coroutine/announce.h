@@ -30,8 +30,10 @@
 #endif
 #endif
 
-#if defined(HAVE_VALGRIND_H)
+/* Not together with the others, which Valgrind cannot run. */
+#if defined(HAVE_VALGRIND_H) && !defined(DILL_WITH_ASAN) && !defined(DILL_WITH_TSAN)
 #define DILL_WITH_VALGRIND 1
+#include <valgrind/memcheck.h>
 #endif
 
 /* A function in which the stack changes under the eyes of a sanitizer: what the compiler adds at its entry and what it
@@ -55,7 +57,8 @@ struct dill_announced
   size_t size;
 #endif
 #if defined(DILL_WITH_ASAN)
-  void *fake_stack;
+  void *fake_stack; /* NULL while it runs, and if there is none */
+  void *fake_root;  /* the same, once LeakSanitizer knows of it */
 #endif
 #if defined(DILL_WITH_TSAN)
   void *fiber;
@@ -73,11 +76,9 @@ void dill_announce_thread (struct dill_announced *announced);
 /* A flow that will begin on STACK. */
 void dill_announce_stack (struct dill_announced *announced, void *stack, size_t size);
 
-/* Ends what dill_announce_stack () began, while the memory still exists: whose it is may use it again. */
-void dill_announce_end (struct dill_announced *announced);
-
-/* Stacks are about to be unmapped, perhaps with flows that will never go on. */
-void dill_announce_unmap (void *memory, size_t size);
+/* Ends what dill_announce_stack () began, while the memory still exists: whose it is may use it again.  IS_ABANDONED: the
+ * flow has not ended, but never will go on. */
+void dill_announce_end (struct dill_announced *announced, bool is_abandoned);
 
 #else
 
@@ -96,16 +97,60 @@ dill_announce_stack (struct dill_announced *announced, void *stack, size_t size)
 }
 
 static inline void
-dill_announce_end (struct dill_announced *announced)
+dill_announce_end (struct dill_announced *announced, bool is_abandoned)
 {
   (void) announced;
+  (void) is_abandoned;
 }
+
+#endif
+
+#if defined(DILL_WITH_ASAN)
+
+/* Stacks are about to be unmapped, perhaps with flows that will never go on. */
+void dill_announce_unmap (void *memory, size_t size);
+
+/* Whether ADDRESS is a local of the suspended flow ANNOUNCED that is kept elsewhere than on its stack. */
+bool dill_announce_has_frame (const struct dill_announced *announced, const void *address);
+
+#else
 
 static inline void
 dill_announce_unmap (void *memory, size_t size)
 {
   (void) memory;
   (void) size;
+}
+
+static inline bool
+dill_announce_has_frame (const struct dill_announced *announced, const void *address)
+{
+  (void) announced;
+  (void) address;
+  return false;
+}
+
+#endif
+
+#if defined(DILL_WITH_TSAN)
+
+/* OBJECT goes to another thread by way of GLib, and has come.  GLib's locks see to their order, but ThreadSanitizer does
+ * not see those of a GLib that was not built for it. */
+void dill_announce_give (void *object);
+void dill_announce_receive (void *object);
+
+#else
+
+static inline void
+dill_announce_give (void *object)
+{
+  (void) object;
+}
+
+static inline void
+dill_announce_receive (void *object)
+{
+  (void) object;
 }
 
 #endif
@@ -152,4 +197,14 @@ dill_announce_return (struct dill_announced *from, struct dill_announced *to)
   (void) to;
 }
 
+#endif
+
+/* To come between that and the switch, if it is for good: whose the memory of the stack is may use it from then on.  For
+ * Valgrind what lies below the stack pointer is out of bounds, so this is no function; and what lies above is in use, and
+ * must not become undefined. */
+#if defined(DILL_WITH_VALGRIND)
+#define dill_announce_stack_is_free(announced)                                                                         \
+  ((void) VALGRIND_MAKE_MEM_DEFINED ((announced)->bottom, (announced)->size))
+#else
+#define dill_announce_stack_is_free(announced) ((void) (announced))
 #endif

@@ -47,7 +47,7 @@ dill_context_init_thread (struct dill_context *context)
 }
 
 /* Suspends the running flow in FROM and goes on with TO; returns when somebody switches back to FROM. */
-static inline void
+DILL_UNINSTRUMENTED static inline void
 dill_context_switch (struct dill_context *from, struct dill_context *to)
 {
   dill_announce_switch (&from->announced, &to->announced, false);
@@ -55,20 +55,36 @@ dill_context_switch (struct dill_context *from, struct dill_context *to)
 }
 
 /* Goes on with TO for good: the running flow FROM has ended.  FROM and its stack are in use until TO runs. */
-__attribute__ ((noreturn)) static inline void
+DILL_UNINSTRUMENTED __attribute__ ((noreturn)) static inline void
 dill_context_leave (struct dill_context *from, struct dill_context *to)
 {
   dill_announce_switch (&from->announced, &to->announced, true);
+  dill_announce_stack_is_free (&from->announced);
   dill_context_exchange (from, to);
   __builtin_trap ();
 }
 
-/* Forgets a flow that has ended, or never will be resumed; called from another flow, while its stack still exists. */
+/* Forgets a flow that has ended; called from another flow, while its stack still exists. */
 static inline void
 dill_context_clear (struct dill_context *context)
 {
-  dill_announce_end (&context->announced);
+  dill_announce_end (&context->announced, false);
   context->sp = NULL;
+}
+
+/* The same for one that is suspended, or unwound, and never will go on. */
+static inline void
+dill_context_abandon (struct dill_context *context)
+{
+  dill_announce_end (&context->announced, true);
+  context->sp = NULL;
+}
+
+/* Whether ADDRESS is a local of a suspended flow, but not on its stack: there are tools that keep them elsewhere. */
+static inline bool
+dill_context_has_frame (const struct dill_context *context, const void *address)
+{
+  return dill_announce_has_frame (&context->announced, address);
 }
 
 /* What follows is for flows that begin in the middle of their starter's function.  dill_go_begin () (dill-go.h), which

@@ -162,20 +162,50 @@ close_at_home (int h, struct dill_hvfs *vfs, void *data)
   vfs->close (vfs);
 }
 
-/* Stacks that vanish. */
+/* A stack that vanishes.  Its coroutine may stand on another one of them, and is not looked at once it is abandoned. */
+struct vanishing_stack
+{
+  const char *start;
+  const char *end;
+  struct dill_context context;
+};
+
 struct vanishing
 {
-  struct dill_flow **coroutines; /* in the order of their stacks */
-  size_t n_coroutines;
+  struct vanishing_stack *stacks; /* in the order of their addresses */
+  size_t n_stacks;
 };
 
 static int
 compare_stacks (const void *a, const void *b)
 {
-  const char *one = (*(struct dill_flow *const *) a)->stack;
-  const char *other = (*(struct dill_flow *const *) b)->stack;
+  const struct vanishing_stack *one = a, *other = b;
 
-  return one < other ? -1 : one > other;
+  return one->start < other->start ? -1 : one->start > other->start;
+}
+
+static bool
+is_vanishing (const struct vanishing *vanishing, const char *address)
+{
+  size_t low = 0, high = vanishing->n_stacks;
+
+  while (low < high)
+    {
+      size_t middle = (low + high) / 2;
+
+      if (address < vanishing->stacks[middle].start)
+        high = middle;
+      else if (address >= vanishing->stacks[middle].end)
+        low = middle + 1;
+      else
+        return true;
+    }
+
+  for (size_t i = 0; i < vanishing->n_stacks; i++)
+    if (dill_context_has_frame (&vanishing->stacks[i].context, address))
+      return true;
+
+  return false;
 }
 
 /* Any other object on a stack that vanishes loses its handle.  Its functions are not called: what they would clean up
@@ -183,24 +213,8 @@ compare_stacks (const void *a, const void *b)
 static void
 take_vanishing (int h, struct dill_hvfs *vfs, void *data)
 {
-  const struct vanishing *vanishing = data;
-  size_t low = 0, high = vanishing->n_coroutines;
-
-  while (low < high)
-    {
-      size_t middle = (low + high) / 2;
-      struct dill_flow *coroutine = vanishing->coroutines[middle];
-
-      if ((const char *) vfs < coroutine->stack)
-        high = middle;
-      else if ((const char *) vfs >= coroutine->stack + coroutine->stack_size)
-        low = middle + 1;
-      else
-        {
-          dill_handle_take (h);
-          return;
-        }
-    }
+  if (is_vanishing (data, (const char *) vfs))
+    dill_handle_take (h);
 }
 
 static void
@@ -217,12 +231,27 @@ collect_vanishing (struct vanishing *vanishing, struct dill_engine *engine)
     n++;
 
   /* GLib's allocator: there is nobody left to tell of want of memory. */
-  vanishing->coroutines = g_new (struct dill_flow *, n);
-  vanishing->n_coroutines = n;
+  vanishing->stacks = g_new (struct vanishing_stack, n);
+  vanishing->n_stacks = n;
   for (link = engine->coroutines.next; link != &engine->coroutines; link = link->next)
-    vanishing->coroutines[--n] = dill_container_of (link, struct dill_flow, link);
+    {
+      const struct dill_flow *coroutine = dill_container_of (link, struct dill_flow, link);
 
-  qsort (vanishing->coroutines, vanishing->n_coroutines, sizeof *vanishing->coroutines, compare_stacks);
+      vanishing->stacks[--n] = (struct vanishing_stack) { .start = coroutine->stack,
+                                                          .end = coroutine->stack + coroutine->stack_size,
+                                                          .context = coroutine->context };
+    }
+
+  qsort (vanishing->stacks, vanishing->n_stacks, sizeof *vanishing->stacks, compare_stacks);
+}
+
+/* The last thing to happen to them before they are used again. */
+static void
+forget_vanishing (struct vanishing *vanishing)
+{
+  for (size_t i = 0; i < vanishing->n_stacks; i++)
+    dill_context_abandon (&vanishing->stacks[i].context);
+  g_free (vanishing->stacks);
 }
 
 /* Coroutines go without running.  What they wait for, on stacks that vanish, must forget them. */
@@ -260,11 +289,11 @@ dill_engine_free (struct dill_engine *engine)
 
   /* The stacks are given back but still there, as long as nobody takes one: so objects on them can be closed. */
   collect_vanishing (&vanishing, engine);
-  left_over.found = vanishing.n_coroutines > 0;
+  left_over.found = vanishing.n_stacks > 0;
   abandon_coroutines (engine);
   dill_handle_foreach (thread, close_at_home, &left_over);
   dill_handle_foreach (thread, take_vanishing, &vanishing);
-  g_free (vanishing.coroutines);
+  forget_vanishing (&vanishing);
   if (engine->fd_table != NULL)
     engine->fd_table_free (engine->fd_table);
   dill_poller_clear (&engine->poller);

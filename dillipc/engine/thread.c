@@ -45,16 +45,10 @@ end_private_context (struct dill_thread *thread)
 }
 
 static void
-thread_end (void *data)
+free_thread (struct dill_thread *thread)
 {
-  struct dill_thread *thread = data;
   bool found = false;
 
-  dill_thread_self = thread; /* the key's value is what is left of it */
-  if (thread->fork_generation != dill_fork_generation)
-    return; /* nothing of this is the child's to free */
-
-  dill_scheduler_return (thread, &thread->own);
   while (!dill_list_is_empty (&thread->engines))
     found |= dill_engine_free (dill_container_of (thread->engines.next, struct dill_engine, link));
   dill_handle_foreach (thread, close_left_over, &found);
@@ -69,6 +63,20 @@ thread_end (void *data)
 
   if (found)
     g_warning ("a thread has ended with coroutines or handles that were not closed; they are gone");
+}
+
+/* Not one with the above: what the caller of dill_scheduler_return () has on a stack may be on the wrong one. */
+DILL_UNINSTRUMENTED static void
+thread_end (void *data)
+{
+  struct dill_thread *thread = data;
+
+  dill_thread_self = thread; /* the key's value is what is left of it */
+  if (thread->fork_generation != dill_fork_generation)
+    return; /* nothing of this is the child's to free */
+
+  dill_scheduler_return (thread, &thread->own);
+  free_thread (thread);
 }
 
 /* Does what is done once in a process.  What fails is tried again the next time. */

@@ -11,6 +11,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "glib/handle-source.h"
+#include "coroutine/announce.h"
 #include "engine/lock.h"
 #include "engine/source-name.h"
 #include "engine/thread.h"
@@ -24,6 +25,7 @@ struct dill_subscription
 void *
 dill_handle_source_lock_object (struct dill_handle_source *source)
 {
+  dill_announce_receive (source);
   dill_lock_take ();
   return source->object;
 }
@@ -80,6 +82,7 @@ handle_source_dispose (GSource *base)
 {
   struct dill_handle_source *source = (struct dill_handle_source *) base;
 
+  dill_announce_receive (source);
   dill_lock_take ();
   if (source->object != NULL)
     source->subscription->source = NULL;
@@ -128,15 +131,15 @@ dill_handle_source_new (GSourceFuncs *funcs, const char *name, int s, void *obje
   subscription->source = source;
   subscription->observer.closed = handle_closed;
   dill_list_append (observers, &subscription->observer.link);
+  dill_announce_give (source);
   return base;
 }
 
 GIOCondition
 dill_handle_source_query (struct dill_handle_source *source)
 {
-  GIOCondition ready = g_source_query_unix_fd (&source->source, source->tag);
-
-  return ready & (source->condition | G_IO_HUP | G_IO_ERR);
+  dill_announce_receive (source);
+  return g_source_query_unix_fd (&source->source, source->tag) & (source->condition | G_IO_HUP | G_IO_ERR);
 }
 
 gboolean

@@ -208,7 +208,6 @@ member_abandon (struct dill_flow *coroutine)
   struct dill_member *member = dill_container_of (coroutine, struct dill_member, coroutine);
   bool is_own = member->bundle == &member->own;
 
-  dill_context_clear (&coroutine->context);
   leave_bundle (member);
   if (!is_own && member->stack.slab != NULL)
     dill_stack_pool_give (&dill_thread_self->stacks, &member->stack);
