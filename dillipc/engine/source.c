@@ -34,7 +34,8 @@
 struct dill_source
 {
   GSource source;
-  struct dill_engine *engine; /* NULL once that has ended */
+  struct dill_thread *thread; /* whose engine it is; never looked into */
+  struct dill_engine *engine; /* NULL once that has ended; for its own thread, or HOLDS: lock */
 };
 
 /* Whether there is work to do without looking at descriptors and timers. */
@@ -57,16 +58,18 @@ next_timeout (struct dill_engine *engine)
   return (int) CLAMP (left, 0, INT_MAX);
 }
 
-/* An engine runs in its own thread only; a context that another thread iterates leaves it alone. */
+/* An engine runs in its own thread only, which may be freeing it: a context that another thread iterates does not even
+ * look at it. */
 static struct dill_engine *
-source_engine (GSource *source)
+source_engine (GSource *base)
 {
-  struct dill_engine *engine = ((struct dill_source *) source)->engine;
+  struct dill_source *source = (struct dill_source *) base;
 
-  if (engine == NULL || dill_engine_is_inherited (engine) || engine->thread != dill_thread_self)
+  dill_announce_receive (source);
+  if (source->thread != dill_thread_self || source->engine == NULL || dill_engine_is_inherited (source->engine))
     return NULL;
 
-  return engine;
+  return source->engine;
 }
 
 /* How much this thread has worked, in microseconds. */
@@ -253,16 +256,18 @@ cut_unlocked (struct dill_engine *engine)
 /* The context ends: what the library has left in it, the callback, is taken away while the context still is whole.  If
  * this is not the engine's thread, which may be ending at the same time, the rest is left to that. */
 static void
-source_lose (gpointer source)
+source_lose (gpointer data)
 {
+  struct dill_source *source = data;
   struct dill_engine *engine;
 
+  dill_announce_receive (source);
   dill_lock_take ();
-  engine = ((struct dill_source *) source)->engine;
+  engine = source->engine;
   if (engine != NULL)
     {
       engine->has_context = false;
-      if (engine->thread != dill_thread_self)
+      if (source->thread != dill_thread_self)
         {
           cut_unlocked (engine);
           g_atomic_int_set (&engine->is_orphaned, 1);
@@ -306,12 +311,14 @@ dill_source_attach (struct dill_engine *engine)
 {
   GSource *source = g_source_new (&source_funcs, sizeof (struct dill_source));
 
+  ((struct dill_source *) source)->thread = engine->thread;
   ((struct dill_source *) source)->engine = engine;
   engine->source = source;
   engine->has_context = true;
   dill_source_set_name (source, "[dillipc] engine");
   g_source_set_callback (source, never_called, source, source_lose);
   g_source_set_can_recurse (source, TRUE);
+  dill_announce_give (source);
   g_source_attach (source, engine->context);
   g_source_unref (source);
 }

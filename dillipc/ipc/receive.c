@@ -52,6 +52,13 @@ dill_connection_may_receive (struct dill_connection *connection)
   return -1;
 }
 
+/* A GSource of the connection may belong to a context of another thread's, which only looks whether there is a buffer. */
+static void
+set_buffer (struct dill_connection *connection, struct dill_buffer *buffer)
+{
+  __atomic_store_n (&connection->buffer, buffer, __ATOMIC_RELAXED);
+}
+
 void
 dill_connection_consume (struct dill_connection *connection, size_t length)
 {
@@ -62,7 +69,7 @@ dill_connection_consume (struct dill_connection *connection, size_t length)
     return;
 
   dill_buffer_give (&dill_thread_self->buffers, buffer);
-  connection->buffer = NULL;
+  set_buffer (connection, NULL);
   connection->descriptor_error = 0;
   if (connection->descriptor >= 0)
     close (connection->descriptor);
@@ -199,7 +206,7 @@ dill_connection_receive (struct dill_connection *connection, struct dill_iolist_
     {
       /* With nothing in it, this gives it back, and closes the descriptor of a byte that was taken. */
       buffer->end = (uint32_t) ahead;
-      connection->buffer = buffer;
+      set_buffer (connection, buffer);
       dill_connection_consume (connection, 0);
     }
   else if (connection->descriptor >= 0)
