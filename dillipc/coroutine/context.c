@@ -131,7 +131,6 @@ fill_frame (struct frame *frame, uintptr_t func, uintptr_t data)
 
 _Static_assert (sizeof (struct frame) == FRAME_SIZE, "switch-*.S pushes that much");
 _Static_assert (offsetof (struct dill_context, sp) == 0, "switch-*.S finds the stack pointer there");
-_Static_assert (sizeof (struct frame) <= DILL_CONTEXT_HEADROOM, "dill_context_overhead () says too little");
 
 /* In assembly: calls the function of a new flow.  Its first instruction, NOP_SIZE bytes, is only looked at. */
 void dill_context_entry (void);
@@ -147,11 +146,11 @@ dill_context_init (struct dill_context *context, void *stack, size_t size, void 
   context->sp = frame;
 }
 
-/* The headroom of a bare flow, which is more than what the frame of another takes. */
+/* The headroom of a bare flow, and its frame while it is suspended. */
 size_t
 dill_context_overhead (void)
 {
-  return DILL_CONTEXT_HEADROOM;
+  return DILL_CONTEXT_HEADROOM + FRAME_SIZE;
 }
 
 /* What dill_go_begin () calls: dill_go_prepare (), and the announcement of the switch that follows.  That must wait

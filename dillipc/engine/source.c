@@ -315,6 +315,8 @@ dill_source_attach (struct dill_engine *engine)
   ((struct dill_source *) source)->engine = engine;
   engine->source = source;
   engine->has_context = true;
+  engine->last_look = g_get_monotonic_time ();
+  engine->last_passed = processor_time ();
   dill_source_set_name (source, "[dillipc] engine");
   g_source_set_callback (source, never_called, source, source_lose);
   g_source_set_can_recurse (source, TRUE);

@@ -1,6 +1,8 @@
 /* turn-utils.h: neighbours in a main context, who want their turns whatever somebody does there.
  *
- * Time is measured as this thread's processor time: what other programs take does not count.
+ * Time is measured as this thread's processor time: what other programs take does not count, except for what a virtual
+ * processor loses to others and the kernel's own work in between.  So one turn may be late: whoever is not let have his
+ * turns gets them late each time, or not at all.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -29,6 +31,7 @@ typedef struct
   const char *name;
   gint64 last;
   gint64 longest;
+  gint64 second_longest;
   guint n_turns;
 } Neighbour;
 
@@ -42,8 +45,10 @@ static inline void
 take_turn (Neighbour *neighbour)
 {
   gint64 now = processor_time ();
+  gint64 gap = now - neighbour->last;
 
-  neighbour->longest = MAX (neighbour->longest, now - neighbour->last);
+  neighbour->second_longest = MAX (neighbour->second_longest, MIN (gap, neighbour->longest));
+  neighbour->longest = MAX (neighbour->longest, gap);
   neighbour->last = now;
   neighbour->n_turns++;
 }
@@ -54,8 +59,8 @@ check_neighbour (Neighbour *neighbour, gint64 maximum)
   take_turn (neighbour);
   g_test_message ("%s: %u turns, %" G_GINT64_FORMAT " us at most", neighbour->name, neighbour->n_turns,
                   neighbour->longest);
-  g_assert_cmpuint (neighbour->n_turns, >, 2);
-  g_assert_cmpint (neighbour->longest, <=, maximum);
+  g_assert_cmpuint (neighbour->n_turns, >, 4);
+  g_assert_cmpint (neighbour->second_longest, <=, maximum);
 }
 
 static inline gboolean
