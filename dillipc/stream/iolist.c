@@ -70,8 +70,10 @@ dill_iolist_batch (const struct dill_iolist_cursor *cursor, struct iovec *pieces
 
   *length = 0;
   *skip = 0;
-  for (; item != NULL && n_pieces < n; item = item->iol_next, offset = 0)
+  for (; item != NULL && n_pieces < n && *length < DILL_IOLIST_BATCH_BYTES; item = item->iol_next, offset = 0)
     {
+      size_t piece;
+
       if (item->iol_len == offset)
         continue;
 
@@ -82,8 +84,11 @@ dill_iolist_batch (const struct dill_iolist_cursor *cursor, struct iovec *pieces
           break;
         }
 
-      pieces[n_pieces++] = (struct iovec){ (char *) item->iol_base + offset, item->iol_len - offset };
-      *length += item->iol_len - offset;
+      piece = item->iol_len - offset;
+      if (piece > DILL_IOLIST_BATCH_BYTES - *length)
+        piece = DILL_IOLIST_BATCH_BYTES - *length;
+      pieces[n_pieces++] = (struct iovec){ (char *) item->iol_base + offset, piece };
+      *length += piece;
     }
 
   return n_pieces;

@@ -10,7 +10,7 @@
 #include "connection-utils.h"
 
 /* Of this thread. */
-static __thread guint n_malloc;       /* allocations so far */
+static __thread G_GNUC_UNUSED guint n_malloc; /* allocations so far */
 static __thread bool malloc_is_short; /* there is want of memory */
 static __thread guint n_malloc_left;  /* allocations that succeed nevertheless */
 static __thread guint n_malloc_failed;

@@ -217,7 +217,7 @@ def compile_text(text, command, headers):
     tap.output_of(*command, *headers, "-c", "-o", source.with_suffix(".o"), source)
 
 
-def add_refusal(what, *command, headers=INCLUDES):
+def add_refusal(what, *command, headers=INCLUDES, needs=()):
     def check_refusal():
         compile_text(SPAWN, command, headers)
         try:
@@ -227,7 +227,7 @@ def add_refusal(what, *command, headers=INCLUDES):
         else:
             assert False, "it compiles"
 
-    work("%s is told of dill_spawn ()" % what, [command[0]], check_refusal)
+    work("%s is told of dill_spawn ()" % what, [command[0], *needs], check_refusal)
 
 
 def headers_of_another_clang():
@@ -255,7 +255,12 @@ add_refusal("another processor", "clang", "--target=powerpc64le-linux-gnu", head
 add_refusal("a clang that has another opinion on its pragmas", "clang", headers=headers_of_another_clang())
 add_refusal("SafeStack", "clang", "-fsanitize=safe-stack")
 add_refusal("SafeStack in C++", "clang++", "-x", "c++", "-fsanitize=safe-stack")
-add_refusal("a shadow call stack", "clang", "--target=aarch64-linux-gnu", "-fsanitize=shadow-call-stack", "-ffixed-x18")
+# The headers of the C library for that processor come with its gcc.
+add_refusal(
+    "a shadow call stack",
+    *("clang", "--target=aarch64-linux-gnu", "-fsanitize=shadow-call-stack", "-ffixed-x18"),
+    needs=["aarch64-linux-gnu-gcc"],
+)
 add_refusal("C++98", "g++", "-x", "c++", "-std=c++98")
 add_refusal("C++98 by clang", "clang++", "-x", "c++", "-std=c++98")
 
