@@ -26,11 +26,18 @@ DILL_EXPORT int dill_go_begin (int *handle, const struct dill_go_site *site, int
 DILL_EXPORT void dill_go_end (void);
 #endif
 
-/* go () may stand among the arguments of go (). */
+/* No warnings of what happens in here.  go () may stand among the arguments of go (); before gcc 12 a pragma may not. */
+#if defined(__clang__) || !defined(__GNUC__) || __GNUC__ >= 12
 #define DILL_GO_QUIET_                                                                                                 \
   _Pragma ("GCC diagnostic push") _Pragma ("GCC diagnostic ignored \"-Wshadow\"")                                      \
     _Pragma ("GCC diagnostic ignored \"-Wvla\"")
 #define DILL_GO_LOUD_ _Pragma ("GCC diagnostic pop")
+#define DILL_GO_FRAME_(name, length) char name[length]
+#else
+#define DILL_GO_QUIET_
+#define DILL_GO_LOUD_
+#define DILL_GO_FRAME_(name, length) char *name = (char *) __builtin_alloca ((size_t) length)
+#endif
 
 /* Processors with a dill_go_begin (), and what each calls the return address of a function. */
 #if defined(__x86_64__) && !defined(__ILP32__)
@@ -149,7 +156,7 @@ dill_go_lambda_ (const struct dill_go_site *site, int bundle, void *mem, size_t 
 /* The function that comes to be on both stacks. */
 #define DILL_GO_SWITCH_(bundle, mem, len, make_call)                                                                   \
   volatile int dill_length_ = 1;                                                                                       \
-  char dill_frame_[dill_length_];                                                                                      \
+  DILL_GO_FRAME_ (dill_frame_, dill_length_);                                                                          \
   __asm__ volatile ("" : : "r"(dill_frame_) : "memory");                                                               \
   while (dill_go_begin (&dill_handle_, &dill_site_, (bundle), (mem), (len)))                                           \
     make_call
