@@ -1,7 +1,7 @@
 /* dill-go.h: how DILL_GO_ () starts a call on another stack.
  *
- * The call becomes a function of its own that refers to the variables of the starter, so that the arguments are evaluated
- * in a frame on the new stack, and compilers know that the variables are in other hands now:
+ * The call becomes a function of its own that refers to the variables of the starter, so that the arguments are
+ * evaluated in a frame on the new stack, and compilers know that the variables are in other hands now:
  *
  *  - in C++ a lambda, which dill_go_function () starts like any function;
  *  - in C with gcc a nested function.  Its address is never taken, since that would need an executable stack;
@@ -9,9 +9,10 @@
  *    parallel regions of OpenMP, only that no library is called for it.
  *
  * In C such a function can only be called from the place where it stands.  This is why there is a second one around it,
- * in which dill_go_begin () returns twice: first on the new stack, where it calls the first one, then, when the coroutine
- * waits or has ended, on the starter's.  The first time the frame pointer still is the old one, by which it finds what it
- * has to pass on; it holds an array of a length unknown to the compiler, which forces it to use a frame pointer.
+ * in which dill_go_begin () returns twice: first on the new stack, where it calls the first one, then, when the
+ * coroutine waits or has ended, on the starter's.  The first time the frame pointer still is the old one, by which it
+ * finds what it has to pass on; it holds an array of a length unknown to the compiler, which forces it to use a frame
+ * pointer.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -26,7 +27,7 @@ DILL_EXPORT int dill_go_begin (int *handle, const struct dill_go_site *site, int
 DILL_EXPORT void dill_go_end (void);
 #endif
 
-/* No warnings of what happens in here.  go () may stand among the arguments of go (); before gcc 12 a pragma may not. */
+/* No warnings of what happens in here: go () may stand among the arguments of go ().  Before gcc 12 pragmas may not. */
 #if defined(__clang__) || !defined(__GNUC__) || __GNUC__ >= 12
 #define DILL_GO_QUIET_                                                                                                 \
   _Pragma ("GCC diagnostic push") _Pragma ("GCC diagnostic ignored \"-Wshadow\"")                                      \
@@ -125,8 +126,8 @@ dill_go_lambda_ (const struct dill_go_site *site, int bundle, void *mem, size_t 
 
 #else
 
-/* Back-traces end in the function that has this.  Its caller's frame could be found, but that is on the starter's stack,
- * where anything may stand by then.  A return address that came in a register has to be saved first. */
+/* Back-traces end in the function that has this.  Its caller's frame could be found, but that is on the starter's
+ * stack, where anything may stand by then.  A return address that came in a register has to be saved first. */
 #if !defined(__GCC_HAVE_DWARF2_CFI_ASM)
 #define DILL_GO_OUTERMOST_(unknown) __asm__ volatile ("" : "+r"(unknown) : : "memory")
 #elif !defined(DILL_GO_LINK_REGISTER_)
@@ -163,8 +164,8 @@ dill_go_lambda_ (const struct dill_go_site *site, int bundle, void *mem, size_t 
 
 #if defined(__clang__)
 
-/* The label is there twice, which is an error unless there are two functions: that is, unless clang did what it was told
- * to do by that pragma, which its manual does not mention. */
+/* The label is there twice, which is an error unless there are two functions: that is, unless clang did what it was
+ * told to do by that pragma, which its manual does not mention. */
 #define DILL_GO_(flags, bundle, mem, len, call)                                                                        \
   __extension__({                                                                                                      \
     __label__ clang_cannot_outline_this_use_dill_spawn;                                                                \

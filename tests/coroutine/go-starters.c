@@ -1,5 +1,5 @@
-/* go-starters.c: dill_go () in functions of every kind: what they keep across it, what they see of what coroutines write,
- * and where in an expression it may stand.
+/* go-starters.c: dill_go () in functions of every kind: what they keep across it, what they see of what coroutines
+ * write, and where in an expression it may stand.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,13 +1,13 @@
 """dill_go () as compilers of different opinion build it.
 
 Guarantee: coroutines get arguments of every class, see and change the variables of their starters, and outlive them;
-starters keep what is theirs; and nothing of it costs a warning.  So it is with gcc and clang, in C and C++, at each level
-of optimisation, with what distributions switch on for safety, with optimisation at link time, and with sanitizers; on
-other processors too, in an emulator.  Where it cannot be so, the use of dill_go () does not compile, and the message
-tells of dill_spawn ().
+starters keep what is theirs; and nothing of it costs a warning.  So it is with gcc and clang, in C and C++, at each
+level of optimisation, with what distributions switch on for safety, with optimisation at link time, and with
+sanitizers; on other processors too, in an emulator.  Where it cannot be so, the use of dill_go () does not compile, and
+the message tells of dill_spawn ().
 
-The program is the one that meson.build here builds, in plain C over dillipc/coroutine/ alone: switch-check.c and go-*.c.
-Each pair of flags meets in both compilers, and each flag each level.
+The program is the one that meson.build here builds, in plain C over dillipc/coroutine/ alone: switch-check.c and
+go-*.c. Each pair of flags meets in both compilers, and each flag each level.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """

@@ -2,8 +2,8 @@
 
 Guarantee: gdb shows a coroutine's functions and then ends, without complaint, in the one that the macro made; it never
 goes on into the starter, whose frame may be anything by then.  Unwinders, as profilers and exceptions use them, see the
-same; and what go () does for that disturbs no trace of the starter itself.  So it is with each compiler, at each level of
-optimisation.
+same; and what go () does for that disturbs no trace of the starter itself.  So it is with each compiler, at each level
+of optimisation.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """

@@ -1,7 +1,7 @@
 /* traces.c: coroutines that call look () in all situations in which somebody may want to see a back-trace.
  *
- * In a debugger, a breakpoint at look () shows them one after the other, each under the name that it is called with.  By
- * itself the program looks as profilers and exceptions do, and fails if it sees more than the coroutine.
+ * In a debugger, a breakpoint at look () shows them one after the other, each under the name that it is called with.
+ * By itself the program looks as profilers and exceptions do, and fails if it sees more than the coroutine.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
