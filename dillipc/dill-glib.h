@@ -1,4 +1,4 @@
-/* dill-glib.h: what joins the library to GLib: sources, and the priority of its own.
+/* dill-glib.h: what joins the library to GLib: sources, operations of GIO, and the priority of its own source.
  *
  * The one public header that needs GLib.
  *
@@ -81,6 +81,64 @@ DILL_EXPORT GSocketConnection *dill_ipc_steal_connection (int s, GError **error)
  *  - EMFILE: no descriptor is left in the process
  */
 DILL_EXPORT int dill_ipc_from_connection (GSocketConnection *connection, GError **error);
+
+/**
+ * struct dill_await:
+ *
+ * One operation that is waited for with dill_await().  It is made with DILL_AWAIT_INIT before each operation, since that
+ * numbers it.  The content is the library's.
+ */
+struct dill_await
+{
+  size_t dill_number;
+  int dill_state;
+  GAsyncResult *dill_result;
+  void *dill_waiter;
+};
+
+/* Not for static variables: to number the record is a call. */
+#define DILL_AWAIT_INIT { dill_await_number (), 0, NULL, NULL }
+
+/**
+ * dill_await_ready:
+ * @source: the object whose operation has ended, or NULL
+ * @result: what it has ended with
+ * @user_data: a struct dill_await
+ *
+ * A #GAsyncReadyCallback for operations that are waited for with dill_await().  To be passed to a function of GIO that
+ * begins one, with the address of a new struct dill_await as its user data; not to be called otherwise.
+ */
+DILL_EXPORT void dill_await_ready (GObject *source, GAsyncResult *result, gpointer user_data);
+
+/**
+ * dill_await:
+ * @await: what was passed to the operation together with dill_await_ready()
+ * @cancellable: (nullable): what the operation can be cancelled with
+ * @deadline: milliseconds of dill_now(); 0 takes a result that is there and never waits, negative never times out
+ *
+ * Waits until an operation has ended.  Begin the operation under the thread-default main context that this call waits
+ * under, and call this once for each operation, in a cancelled coroutine too.
+ *
+ * When the deadline is reached, or the coroutine is cancelled, this cancels @cancellable.  If the call may wait, it gives
+ * the operation 100 milliseconds to end; a result that says success, and not that it was cancelled, is returned all the
+ * same.  Otherwise the operation is left to itself, and its result will be dropped when it comes.  Until then it may use
+ * what it was given: memory on the stack of a coroutine that has ended stays untouched that long, but other memory does
+ * not by itself.
+ *
+ * Returns: (transfer full): the result for the *_finish function, or NULL with errno
+ *  - EBUSY: somebody waits for @await already; or it stands where another one stood, of an operation that was left to
+ *    itself and was still on its way when this one began, so that nobody can tell whose result comes.  In the latter case
+ *    @cancellable was cancelled, and the operation was left to itself
+ *  - ECANCELED: the coroutine was cancelled
+ *  - EINVAL: @await is NULL, or dill_await() has returned for it before
+ *  - ENOMEM: no memory
+ *  - ENOTSUP: the main context cannot be iterated here
+ *  - ETIMEDOUT: the deadline was reached
+ */
+DILL_EXPORT GAsyncResult *dill_await (struct dill_await *await, GCancellable *cancellable, int64_t deadline);
+
+/* For DILL_AWAIT_INIT alone. */
+DILL_EXPORT size_t dill_await_number (void);
 
 #endif
 

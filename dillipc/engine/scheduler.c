@@ -35,7 +35,7 @@ dill_scheduler_reap (struct dill_thread *thread)
   thread->has_ended = false;
   dill_context_clear (&thread->ended);
   if (thread->ended_stack.base != NULL)
-    dill_stack_pool_give (&thread->stacks, &thread->ended_stack);
+    dill_thread_give_stack (thread, &thread->ended_stack);
 }
 
 /* Puts COROUTINE on top of the chain; returns who was there. */

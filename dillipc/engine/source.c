@@ -173,6 +173,7 @@ trim_stacks (struct dill_thread *thread, int64_t now)
 
   thread->last_trim = now;
   dill_scheduler_reap (thread);
+  dill_thread_release_stacks (thread);
   dill_stack_pool_trim (&thread->stacks);
 }
 

@@ -7,8 +7,10 @@
 #include "engine/thread.h"
 #include "engine/engine.h"
 #include "engine/lock.h"
+#include "engine/outstanding.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,6 +31,48 @@ close_left_over (int h, struct dill_hvfs *vfs, void *data)
   *found = true;
   dill_handle_take (h);
   vfs->close (vfs);
+}
+
+/* A stack that is held; this stands at its upper end. */
+struct held_stack
+{
+  struct dill_list link;
+  struct dill_stack stack;
+};
+
+void
+dill_thread_give_stack (struct dill_thread *thread, const struct dill_stack *stack)
+{
+  struct held_stack *held;
+
+  if (G_LIKELY (!dill_outstanding_is_within (stack->base, stack->size)))
+    {
+      dill_stack_pool_give (&thread->stacks, stack);
+      return;
+    }
+
+  held = (struct held_stack *) (void *) ((char *) stack->base + stack->size) - 1;
+  memmove (&held->stack, stack, sizeof *stack); /* STACK may stand there too */
+  dill_list_append (&thread->held_stacks, &held->link);
+}
+
+void
+dill_thread_release_stacks (struct dill_thread *thread)
+{
+  struct dill_list *next;
+
+  for (struct dill_list *link = thread->held_stacks.next; link != &thread->held_stacks; link = next)
+    {
+      struct held_stack *held = dill_container_of (link, struct held_stack, link);
+      struct dill_stack stack = held->stack;
+
+      next = link->next;
+      if (dill_outstanding_is_within (stack.base, stack.size))
+        continue;
+
+      dill_list_remove (link);
+      dill_stack_pool_give (&thread->stacks, &stack);
+    }
 }
 
 /* pthread_exit () in a callback leaves the context in the middle of a dispatch; preparing it anew makes it forget that. */
@@ -115,6 +159,7 @@ new_thread (void)
   thread->current = &thread->own;
   dill_list_init (&thread->engines);
   dill_list_init (&thread->errands);
+  dill_list_init (&thread->held_stacks);
   thread->fork_generation = dill_fork_generation;
   thread->is_main = syscall (SYS_gettid) == getpid ();
   dill_thread_self = thread;

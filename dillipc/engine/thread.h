@@ -31,6 +31,7 @@ struct dill_thread
   GMainContext *private_context;      /* for a thread that has none of its own, or NULL */
   struct dill_handle_pool handles;
   struct dill_stack_pool stacks;
+  struct dill_list held_stacks; /* not in use, but not to be used either; see dill_thread_give_stack () */
   struct dill_buffer_pool buffers;
   unsigned fork_generation; /* the process that this describes */
   bool is_main;             /* it has started the process, or is the one that a fork has left */
@@ -42,6 +43,14 @@ struct dill_thread
 };
 
 extern __thread struct dill_thread *dill_thread_self __attribute__ ((tls_model ("initial-exec")));
+
+/* Gives a stack back that no coroutine uses any more, though it may be the one that runs; nothing on it is alive.  While a
+ * callback is owed at one of its addresses, the operation in question may also write to buffers there, which may not belong
+ * to another coroutine then: so long it is held. */
+void dill_thread_give_stack (struct dill_thread *thread, const struct dill_stack *stack);
+
+/* Lets go of held stacks that need not be held any more. */
+void dill_thread_release_stacks (struct dill_thread *thread);
 
 /* Makes the record of a thread, or brings it up to date in a forked child.  NULL with errno ENOMEM. */
 struct dill_thread *dill_thread_prepare (void);

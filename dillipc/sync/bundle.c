@@ -85,7 +85,7 @@ bundle_close (struct dill_hvfs *vfs)
       struct dill_member *member = dill_container_of (bundle, struct dill_member, own);
 
       if (member->stack.slab != NULL)
-        dill_stack_pool_give (&thread->stacks, &member->stack);
+        dill_thread_give_stack (thread, &member->stack);
     }
 }
 
@@ -210,7 +210,7 @@ member_abandon (struct dill_flow *coroutine)
 
   leave_bundle (member);
   if (!is_own && member->stack.slab != NULL)
-    dill_stack_pool_give (&dill_thread_self->stacks, &member->stack);
+    dill_thread_give_stack (dill_thread_self, &member->stack);
 }
 
 size_t

@@ -75,6 +75,18 @@ add_busy_source (GMainContext *context, guint *n_calls)
   return add_source (context, g_idle_source_new (), count_calls, n_calls);
 }
 
+/* Calls FUNC once the thread-default context is iterated and has nothing else to do: somebody waits under it. */
+static inline void
+call_when_waiting (GSourceFunc func, gpointer data)
+{
+  GSource *source = g_idle_source_new ();
+
+  g_source_set_priority (source, G_PRIORITY_LOW);
+  g_source_set_callback (source, func, data, NULL);
+  g_source_attach (source, g_main_context_get_thread_default ());
+  g_source_unref (source);
+}
+
 static inline void
 remove_source (GSource *source)
 {

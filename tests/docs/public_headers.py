@@ -8,8 +8,8 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 
 import re
 
-# Exported for the macros of dill-go.h alone.
-INTERNAL = {"dill_go_begin", "dill_go_end", "dill_go_function"}
+# Exported for macros alone, those of dill-go.h and DILL_AWAIT_INIT.
+INTERNAL = {"dill_await_number", "dill_go_begin", "dill_go_end", "dill_go_function"}
 
 COMMENT = re.compile(r"/\*\*\n(.*?)\*/\n", re.DOTALL)
 ERRNO = re.compile(r"\bE[A-Z0-9]{2,}\b")

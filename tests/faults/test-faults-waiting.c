@@ -1,4 +1,5 @@
-/* test-faults-waiting.c: whatever fails while a program waits for time or descriptors, and in the face towards GLib.
+/* test-faults-waiting.c: whatever fails while a program waits for time or descriptors, for operations of GIO, and in
+ * the face towards GLib.
  *
  * Pins: errno is one that is documented; a wait ends when what it waits for happens, though the kernel had no room to
  * register it at first; a descriptor that was waited for can be waited for again.
@@ -6,6 +7,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "fault-streams.h"
+#include "glib/await-utils.h"
 #include <dillipc/dill-glib.h>
 
 /* --- Time --- */
@@ -186,7 +188,49 @@ try_steal_connection (FaultWorld *world)
   return 0;
 }
 
+/* One that ends in the next turn of the main loop, whether or not it is still waited for. */
+static gint64
+try_await (FaultWorld *world)
+{
+  struct dill_await *await = (struct dill_await *) (void *) world->mem;
+  GAsyncResult *result;
+
+  while (n_operations > 0) /* what the call before has left to itself */
+    g_main_context_iteration (g_main_context_get_thread_default (), TRUE);
+  *await = (struct dill_await) DILL_AWAIT_INIT;
+  finish (begin (await, NULL), 7);
+  result = dill_await (await, NULL, world->deadline);
+  return result != NULL ? number_of (result) : -1;
+}
+
+static void
+check_awaited (FaultWorld *world G_GNUC_UNUSED, gint64 result)
+{
+  g_assert_cmpint (result, ==, 7);
+}
+
+static gint64
+try_await_ready (FaultWorld *world)
+{
+  g_autoptr (GTask) task = g_task_new (NULL, NULL, NULL, NULL);
+  struct dill_await *await = (struct dill_await *) (void *) world->mem;
+
+  *await = (struct dill_await) DILL_AWAIT_INIT;
+  g_task_return_int (task, 7);
+  dill_await_ready (NULL, G_ASYNC_RESULT (task), await);
+  return 0;
+}
+
+static void
+check_called_back (FaultWorld *world, gint64 result G_GNUC_UNUSED)
+{
+  g_assert_cmpint (number_of (dill_await ((struct dill_await *) (void *) world->mem, NULL, 0)), ==, 7);
+  g_main_context_iteration (g_main_context_get_thread_default (), FALSE); /* GTask holds on to the context until then */
+}
+
 static const FaultScenario scenarios[] = {
+  SCENARIO ("dill_await", "operation", NULL, try_await, check_awaited),
+  SCENARIO ("dill_await_ready", "operation", NULL, try_await_ready, check_called_back),
   SCENARIO ("dill_msleep", "first-call", NULL, try_msleep, NULL),
   SCENARIO ("dill_fdin", "ready", use_ready_pipe, try_fdin, check_readable),
   SCENARIO ("dill_fdin", "empty", use_empty_pipe, try_fdin, check_readable),
@@ -204,5 +248,9 @@ static const FaultScenario scenarios[] = {
 int
 main (int argc, char **argv)
 {
+  /* GTask begins with a thread that stays. */
+  g_object_unref (g_task_new (NULL, NULL, NULL, NULL));
+  g_main_context_wakeup (NULL);
+
   return fault_main (&argc, &argv, scenarios, G_N_ELEMENTS (scenarios));
 }

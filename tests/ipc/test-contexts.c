@@ -25,18 +25,6 @@ run_peer (gpointer data)
   return NULL;
 }
 
-/* Calls FUNC once the thread-default context is iterated and has nothing else to do: somebody waits under it. */
-static void
-call_when_waiting (GSourceFunc func, gpointer data)
-{
-  GSource *source = g_idle_source_new ();
-
-  g_source_set_priority (source, G_PRIORITY_LOW);
-  g_source_set_callback (source, func, data, NULL);
-  g_source_attach (source, g_main_context_get_thread_default ());
-  g_source_unref (source);
-}
-
 static gboolean
 start_peer (gpointer data)
 {
