@@ -5,23 +5,10 @@
 #pragma once
 
 #include "coroutine/stack.h"
-#include "test-utils.h"
-
-#include <sys/mman.h>
-#include <unistd.h>
-
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
+#include "guard-utils.h"
 
 #define DEFAULT_SIZE ((gsize) 256 << 10)
 #define HOT_RESERVE 64 /* as in stack.c */
-
-static inline gsize
-page_size (void)
-{
-  return (gsize) sysconf (_SC_PAGESIZE);
-}
 
 static inline guint
 count_mappings (void)

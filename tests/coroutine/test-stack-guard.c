@@ -1,78 +1,42 @@
 /* test-stack-guard.c: guard pages, and as many stacks as there can be.
  *
  * Pinned here: a guard page is hit by an overflow, and survives MADV_DONTNEED and fork (); MADV_GUARD_INSTALL makes no
- * mapping of its own.  Kernels that refuse it are imitated by a system call filter (seccomp(2)).
+ * mapping of its own, and stacks are guarded by mprotect () where the kernel refuses it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "coroutine/context.h"
 #include "stack-utils.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <signal.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 
 /* That may come and go for other reasons. */
 #define N_OTHER_MAPPINGS (test_tool () == 0 ? 3 : 50)
 
-static struct dill_stack guarded;
-
-/* Runs on a stack of its own: the one that overflowed has no room. */
 static void
-on_segv (int signal_number G_GNUC_UNUSED, siginfo_t *info, void *context G_GNUC_UNUSED)
+begin_overflow (void *data G_GNUC_UNUSED)
 {
-  char *address = info->si_addr;
-  char *base = guarded.base;
-
-  _exit (address < base && address >= base - page_size () ? 42 : 43);
+  overflow ();
 }
 
-static G_GNUC_NO_INLINE guint
-recurse (volatile guint *depth)
-{
-  volatile char frame[512];
-
-  frame[0] = (char) ++*depth;
-  if (*depth < G_MAXUINT)
-    return recurse (depth) + (guint) frame[0];
-  return (guint) frame[0];
-}
-
-static void
-overflow (void *data)
-{
-  recurse (data);
-  _exit (44);
-}
-
-/* In a child: 42 if a flow on the stack *DATA falls into the guard, 43 if it fell elsewhere. */
+/* In a child: a flow on the stack *DATA falls into the guard. */
 static int
 overflow_in_child (gpointer data)
 {
-  static char signal_stack[65536];
-  stack_t alternative = { .ss_sp = signal_stack, .ss_size = sizeof signal_stack };
-  struct sigaction action = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+  const struct dill_stack *stack = data;
   struct dill_context self, flow;
-  guint depth = 0;
 
-  guarded = *(struct dill_stack *) data;
-  sigaltstack (&alternative, NULL);
-  sigaction (SIGSEGV, &action, NULL);
+  expect_overflow ((char *) stack->base - page_size ());
   dill_context_init_thread (&self);
-  dill_context_init (&flow, guarded.base, guarded.size, overflow, &depth);
+  dill_context_init (&flow, stack->base, stack->size, begin_overflow, NULL);
   dill_context_switch (&self, &flow);
-  return 45;
+  return 0;
 }
 
 static void
 assert_is_guarded (struct dill_stack *stack)
 {
-  g_assert_cmpint (test_in_child (overflow_in_child, stack), ==, 42);
+  g_assert_cmpint (test_in_child (overflow_in_child, stack), ==, GUARD_HIT);
 }
 
 /* Without any handler the process ends by the signal, as for any overflow. */
@@ -80,10 +44,8 @@ static int
 touch_guard_in_child (gpointer data)
 {
   struct dill_stack *stack = data;
-  struct rlimit no_core = { 0, 0 };
 
-  setrlimit (RLIMIT_CORE, &no_core);
-  signal (SIGSEGV, SIG_DFL);
+  expect_signal ();
   ((volatile char *) stack->base)[-1] = 1;
   return 0;
 }
@@ -166,26 +128,6 @@ test_fork (void)
 
 /* --- Kernels that refuse --- */
 
-/* From now on, makes SYSCALL_NUMBER fail with ERROR when its third argument is ARGUMENT. */
-static gboolean
-refuse (guint syscall_number, guint argument, guint error)
-{
-  struct sock_filter filter[] = {
-    BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, nr)),
-    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, syscall_number, 0, 3),
-    BPF_STMT (BPF_LD | BPF_W | BPF_ABS,
-              offsetof (struct seccomp_data, args[2]) + (G_BYTE_ORDER == G_BIG_ENDIAN ? 4 : 0)),
-    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, argument, 0, 1),
-    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  struct sock_fprog program = { .len = G_N_ELEMENTS (filter), .filter = filter };
-
-  return prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
-#define NO_FILTERS 77
-
 /* A kernel before 6.13: the guards are mappings. */
 static int
 old_kernel_in_child (gpointer data G_GNUC_UNUSED)
@@ -194,7 +136,7 @@ old_kernel_in_child (gpointer data G_GNUC_UNUSED)
   struct dill_stack stacks[200];
   guint n_before;
 
-  if (!refuse (SYS_madvise, MADV_GUARD_INSTALL, EINVAL))
+  if (!refuse_guard_install ())
     return NO_FILTERS;
 
   n_before = count_mappings ();
@@ -243,17 +185,6 @@ no_guards_in_child (gpointer data)
 }
 
 static void
-run_filtered (TestChildFunc func, gpointer data)
-{
-  int result = test_in_child (func, data);
-
-  if (result == NO_FILTERS)
-    g_test_skip ("system calls cannot be filtered here");
-  else
-    g_assert_cmpint (result, ==, 0);
-}
-
-static void
 test_old_kernel (void)
 {
   run_filtered (old_kernel_in_child, NULL);
@@ -268,16 +199,6 @@ test_no_guards (void)
 
 /* --- How many there can be --- */
 
-static gboolean
-has_guard_install (void)
-{
-  void *page = mmap (NULL, page_size (), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  gboolean has_it = madvise (page, page_size (), MADV_GUARD_INSTALL) == 0;
-
-  munmap (page, page_size ());
-  return has_it;
-}
-
 /* 100,000, or a million with -m slow.  By mprotect () there could not be half as many as 65,530. */
 static void
 test_many (void)
@@ -285,17 +206,10 @@ test_many (void)
   struct dill_stack_pool pool = { 0 };
   guint n_stacks = g_test_slow () ? 1000000 : 100000;
   g_autofree struct dill_stack *stacks = g_new (struct dill_stack, n_stacks);
-  g_autofree char *overcommit = NULL;
-  struct rlimit limit;
   guint n_before;
 
-  g_assert_no_errno (getrlimit (RLIMIT_AS, &limit));
-  g_file_get_contents ("/proc/sys/vm/overcommit_memory", &overcommit, NULL, NULL);
-  if (!has_guard_install () || limit.rlim_cur != RLIM_INFINITY || g_strcmp0 (overcommit, "2\n") == 0)
-    {
-      g_test_skip ("this needs MADV_GUARD_INSTALL, and address space without a limit");
-      return;
-    }
+  if (!can_have_many_stacks ())
+    return;
 
   n_before = count_mappings ();
   take_many (&pool, stacks, n_stacks);

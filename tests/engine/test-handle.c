@@ -295,7 +295,7 @@ static int
 use_up (gpointer data G_GNUC_UNUSED)
 {
   g_autoptr (GMainContext) context = g_main_context_new ();
-  Object first, last;
+  static Object first, last; /* there until the context ends, which asks them whether they are at home there */
   int h;
   guint n = 0;
 
