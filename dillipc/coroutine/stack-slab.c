@@ -5,7 +5,8 @@
  * still runs.
  *
  * Facts this rests on, each pinned by a test: a guard page survives MADV_DONTNEED and fork(2); MADV_GUARD_INSTALL is
- * EINVAL before Linux 6.13 and on locked memory (mlockall(2)), and then mprotect(2) makes the guard.
+ * EINVAL before Linux 6.13 and on locked memory (mlockall(2)), and then mprotect(2) makes the guard.  Emulators such as
+ * qemu-user agree to any advice and do nothing: in each slab, what comes of the first one is looked at.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -63,6 +64,33 @@ dill_stack_slab_new (unsigned n_stacks, size_t stack_size)
   return slab;
 }
 
+/* Whether a program that touches PAGE is stopped. */
+static bool
+is_out_of_reach (const char *page)
+{
+  return access (page, F_OK) != 0 && errno == EFAULT;
+}
+
+/* Makes a guard of the page before a stack, without splitting the mapping if that can be. */
+static bool
+make_guard (struct dill_stack_slab *slab, char *page)
+{
+  if (!slab->splits)
+    {
+      if (madvise (page, dill_page_size (), MADV_GUARD_INSTALL) == 0)
+        {
+          if (slab->n_begun > 0 || is_out_of_reach (page))
+            return true;
+        }
+      else if (errno != EINVAL)
+        return false;
+
+      slab->splits = true;
+    }
+
+  return mprotect (page, dill_page_size (), PROT_NONE) == 0;
+}
+
 bool
 dill_stack_slab_unmap (struct dill_stack_slab *slab)
 {
@@ -75,8 +103,7 @@ dill_stack_slab_begin (struct dill_stack_slab *slab)
 {
   char *guard = slab->memory + slab->n_begun * slab->stride;
 
-  if (madvise (guard, dill_page_size (), MADV_GUARD_INSTALL) != 0
-      && (errno != EINVAL || mprotect (guard, dill_page_size (), PROT_NONE) != 0))
+  if (!make_guard (slab, guard))
     return NULL;
 
   slab->n_begun++;

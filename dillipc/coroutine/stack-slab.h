@@ -18,6 +18,7 @@ struct dill_stack_slab
   unsigned n_begun; /* the lowest ones, which were taken at least once and have a guard */
   unsigned n_free;  /* of those that were begun */
   unsigned n_clean; /* of the free ones, the first in free[]: they have no pages */
+  bool splits;      /* guards are mappings of their own here */
   bool retired;
   char *free[]; /* bases of the free ones; the last is taken first */
 };

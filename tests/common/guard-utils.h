@@ -92,12 +92,14 @@ overflow (void)
 
 /* --- Kernels --- */
 
-/* Whether guard pages need no mappings of their own, which makes room for as many stacks as there is address space. */
+/* Whether guard pages need no mappings of their own, which makes room for as many stacks as there is address space.
+ * Emulators agree to the advice and do nothing. */
 static inline gboolean
 has_guard_install (void)
 {
   void *page = mmap (NULL, page_size (), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  gboolean has_it = madvise (page, page_size (), MADV_GUARD_INSTALL) == 0;
+  gboolean has_it
+      = madvise (page, page_size (), MADV_GUARD_INSTALL) == 0 && access (page, F_OK) != 0 && errno == EFAULT;
 
   munmap (page, page_size ());
   return has_it;
