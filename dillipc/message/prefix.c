@@ -80,16 +80,25 @@ prefix_msendl (struct dill_msock_vfs *vfs, struct dill_iolist *first, struct dil
   return rc;
 }
 
-/* Skips a message that nobody has room for. */
+/* Skips a message that nobody has room for.  It may be longer than a list can be. */
 static int
 skip (struct dill_transfer *transfer, uint64_t length)
 {
-  struct dill_iolist nowhere = { .iol_base = NULL, .iol_len = (size_t) length };
+  if (length > INT64_MAX)
+    {
+      transfer->half->is_broken = true; /* it would take centuries */
+      length = 0;
+    }
 
-  if (length > SSIZE_MAX)
-    transfer->half->is_broken = true; /* it would take centuries */
-  else if (dill_transfer_fill (transfer, &nowhere, (size_t) length) < 0)
-    return -1;
+  while (length > 0)
+    {
+      size_t part = length < SSIZE_MAX ? (size_t) length : SSIZE_MAX;
+      struct dill_iolist nowhere = { .iol_base = NULL, .iol_len = part };
+
+      if (dill_transfer_fill (transfer, &nowhere, part) < 0)
+        return -1;
+      length -= part;
+    }
 
   return fail (EMSGSIZE);
 }
