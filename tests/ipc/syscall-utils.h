@@ -9,6 +9,7 @@
 #include "test-utils.h"
 
 #include <linux/filter.h>
+#include <linux/net.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -35,11 +36,11 @@ check_child (int status, const char *why_not)
   return status != CANNOT;
 }
 
-/* The call behind glibc's fstatat (), whose name is not the same everywhere. */
+/* The call behind glibc's fstatat (), which is not the same everywhere. */
 #ifdef SYS_newfstatat
 #define SYS_FSTATAT SYS_newfstatat
 #else
-#define SYS_FSTATAT SYS_fstatat64
+#define SYS_FSTATAT SYS_statx
 #endif
 
 #ifdef SYS_fchmodat2
@@ -48,13 +49,50 @@ check_child (int status, const char *why_not)
 #define SYS_FCHMODAT2 452
 #endif
 
+/* On some processors glibc makes calls about sockets by one system call, whose first argument selects which.  (Its name
+ * for them is that of the call in capitals.) */
+#ifdef SYS_socketcall
+#define SOCKETCALL SYS_socketcall
+#else
+#define SOCKETCALL -1
+#endif
+
+typedef struct
+{
+  long number;
+  guint32 selector;
+} SocketCall;
+
+/* The one with either, or one with neither. */
+static inline const SocketCall *
+find_socket_call (long number, guint32 selector)
+{
+  static const SocketCall calls[] = {
+#ifdef SYS_socketcall
+    { SYS_socket, SYS_SOCKET }, { SYS_bind, SYS_BIND },       { SYS_connect, SYS_CONNECT },
+    { SYS_listen, SYS_LISTEN }, { SYS_accept4, SYS_ACCEPT4 }, { SYS_socketpair, SYS_SOCKETPAIR },
+#endif
+    { -1, 0 },
+  };
+
+  const SocketCall *call = calls;
+
+  while (call->number >= 0 && call->number != number && call->selector != selector)
+    call++;
+  return call;
+}
+
 /* From now on the system call NUMBER of this process ends in ACTION, one of SECCOMP_RET_... */
 static inline bool
 filter_calls (long number, guint32 action)
 {
+  const SocketCall *socket_call = find_socket_call (number, 0);
   struct sock_filter instructions[] = {
     BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, nr)),
-    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, (guint32) number, 0, 1),
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, (guint32) number, 3, 0),
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, (guint32) SOCKETCALL, 0, 3),
+    BPF_STMT (BPF_LD | BPF_W | BPF_ABS, offsetof (struct seccomp_data, args)),
+    BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, socket_call->selector, 0, 1),
     BPF_STMT (BPF_RET | BPF_K, action),
     BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
@@ -109,7 +147,12 @@ trace_entry (pid_t pid)
   struct __ptrace_syscall_info info;
 
   g_assert_no_errno (ptrace (PTRACE_GET_SYSCALL_INFO, pid, sizeof info, &info));
-  return info.op == PTRACE_SYSCALL_INFO_ENTRY ? (long) info.entry.nr : -1;
+  if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
+    return -1;
+
+  if (SOCKETCALL >= 0 && info.entry.nr == (guint64) SOCKETCALL)
+    return find_socket_call (-1, (guint32) info.entry.args[0])->number;
+  return (long) info.entry.nr;
 }
 
 /* Lets a stopped child go on until it enters, or returns from, a system call: then true.  False: it has ended, and STATUS

@@ -109,7 +109,7 @@ evaluate (int value)
 }
 
 static dill_coroutine void
-take_many (double *sum, int a, double b, long c, float d, int e, int f, int g, int h, Large large, short i, double j)
+take_many (double *sum, int a, double b, gint64 c, float d, int e, int f, int g, int h, Large large, short i, double j)
 {
   g_assert_no_errno (dill_yield ());
   *sum = a + b + (double) c + (double) d + e + f + g + h + i + j;
@@ -130,14 +130,14 @@ test_arguments (void)
   n_evaluated = 0;
   for (int i = 0; i < 3; i++)
     handles[i] = test_assert_ok (
-        dill_go (take_many (&sums[i], evaluate (i), 0.5, 1L << 40, 0.25f, 1, 2, 3, 4, large, 5, 0.125)));
+        dill_go (take_many (&sums[i], evaluate (i), 0.5, (gint64) 1 << 40, 0.25f, 1, 2, 3, 4, large, 5, 0.125)));
   g_assert_cmpuint (n_evaluated, ==, 3);
   memset (&large, 0x7f, sizeof large);
 
   for (int i = 0; i < 3; i++)
     {
       g_assert_no_errno (dill_bundle_wait (handles[i], soon ()));
-      g_assert_cmpfloat (sums[i], ==, i + 0.5 + (double) (1L << 40) + 0.25 + 15 + 0.125 + 190);
+      g_assert_cmpfloat (sums[i], ==, i + 0.5 + (double) ((gint64) 1 << 40) + 0.25 + 15 + 0.125 + 190);
       g_assert_no_errno (dill_hclose (handles[i]));
     }
   g_assert_cmpuint (n_evaluated, ==, 3);
