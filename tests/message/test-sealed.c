@@ -1,0 +1,365 @@
+/* test-sealed.c: docs/examples/sealed/seal.c, a message protocol of a program's own on top of another one.
+ *
+ * Pins: messages arrive whole and in order, through dill_msend () and dill_mrecv () as on any message socket; what somebody
+ * on the way has changed, repeated, reflected, left out or taken from elsewhere is refused and reaches nobody's memory; an
+ * attachment that fails leaves the socket beneath open; a handle that is closed while others wait on it harms nobody.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "sealed-utils.h"
+
+/* --- Messages --- */
+
+static void
+test_messages (void)
+{
+  const gsize lengths[] = { 0, 1, 31, 32, 33, 4096, SEAL_MESSAGE_MAX };
+  g_autofree guint8 *sent = g_malloc (SEAL_MESSAGE_MAX + 1), *received = g_malloc (SEAL_MESSAGE_MAX);
+  int s[2];
+
+  make_sealed_pair (s);
+  fill_bytes (sent, SEAL_MESSAGE_MAX + 1, 0);
+  for (guint i = 0; i < 2 * G_N_ELEMENTS (lengths); i++)
+    {
+      gsize length = lengths[i / 2];
+      int from = s[i & 1], to = s[~i & 1];
+
+      g_assert_no_errno (dill_msend (from, sent, length, soon ()));
+      g_assert_cmpint (dill_mrecv (to, received, SEAL_MESSAGE_MAX, soon ()), ==, (gint64) length);
+      check_bytes (received, length, 0);
+    }
+  test_assert_errno (dill_msend (s[0], sent, SEAL_MESSAGE_MAX + 1, soon ()), EMSGSIZE);
+  g_assert_no_errno (dill_msend (s[0], sent, 1, soon ()));
+  close_pair (s);
+}
+
+/* Of a list the items without memory skip; a message that the buffer cannot hold is dropped alone. */
+static void
+test_lists (void)
+{
+  char head[3] = "abc", tail[3] = "xyz";
+  struct dill_iolist last = { tail, 3, NULL, 0 }, middle = { NULL, 2, &last, 0 }, first = { head, 3, &middle, 0 };
+  int s[2];
+
+  make_sealed_pair (s);
+  first.iol_next = &last;
+  g_assert_no_errno (dill_msendl (s[0], &first, &last, soon ()));
+  g_assert_no_errno (dill_msend (s[0], "too long for it", 15, soon ()));
+  g_assert_no_errno (dill_msend (s[0], "next", 4, soon ()));
+
+  first.iol_next = &middle;
+  memset (head, 0, sizeof head);
+  memset (tail, 0, sizeof tail);
+  g_assert_cmpint (dill_mrecvl (s[1], &first, &last, soon ()), ==, 6);
+  g_assert_cmpmem (head, 3, "abc", 3);
+  g_assert_cmpmem (tail, 1, "z", 1); /* "xy" was skipped */
+  test_assert_errno (dill_mrecvl (s[1], &first, &last, soon ()), EMSGSIZE);
+  g_assert_cmpint (dill_mrecv (s[1], NULL, 4, soon ()), ==, 4);
+  close_pair (s);
+}
+
+/* --- Somebody on the way --- */
+
+#define WIRE_MAX 200
+
+/* Two that have sealed, and the plain ends of him who stands between them and hands messages on as he likes. */
+typedef struct
+{
+  int sealed[2];
+  int between[2];
+} Tampered;
+
+static void
+hand_on (int from, int to)
+{
+  char bytes[WIRE_MAX];
+  gssize length = test_assert_ok (dill_mrecv (from, bytes, sizeof bytes, soon ()));
+
+  g_assert_no_errno (dill_msend (to, bytes, (gsize) length, soon ()));
+}
+
+static void
+set_up_tampered (Tampered *t)
+{
+  Call calls[2];
+  int h[2];
+
+  for (guint i = 0; i < 2; i++)
+    {
+      int s[2];
+
+      make_prefixed_pair (s);
+      t->between[i] = s[1];
+      h[i] = start_seal (&calls[i], s[0]);
+    }
+
+  hand_on (t->between[0], t->between[1]);
+  hand_on (t->between[1], t->between[0]);
+  for (guint i = 0; i < 2; i++)
+    {
+      finish_call (h[i], &calls[i]);
+      t->sealed[i] = test_assert_ok ((int) calls[i].result);
+    }
+}
+
+static void
+tear_down_tampered (Tampered *t)
+{
+  close_pair (t->sealed);
+  close_pair (t->between);
+}
+
+/* What the first has sealed, on its way. */
+static gsize
+intercept (Tampered *t, const char *text, char bytes[WIRE_MAX])
+{
+  g_assert_no_errno (dill_msend (t->sealed[0], text, strlen (text), soon ()));
+  return (gsize) test_assert_ok (dill_mrecv (t->between[0], bytes, WIRE_MAX, soon ()));
+}
+
+/* Receiver number WHO refuses what comes next, now and for ever. */
+static void
+check_refused (Tampered *t, guint who)
+{
+  char buffer[WIRE_MAX] = "";
+
+  test_assert_errno (dill_mrecv (t->sealed[who], buffer, sizeof buffer, soon ()), EBADMSG);
+  g_assert_cmpstr (buffer, ==, "");
+  test_assert_errno (dill_mrecv (t->sealed[who], buffer, sizeof buffer, soon ()), ECONNRESET);
+}
+
+static void
+check_accepted (Tampered *t, const char *text)
+{
+  char buffer[WIRE_MAX];
+  gssize length = test_assert_ok (dill_mrecv (t->sealed[1], buffer, sizeof buffer, soon ()));
+
+  g_assert_cmpmem (buffer, length, text, strlen (text));
+}
+
+static void
+test_changed (void)
+{
+  const gsize places[] = { 0, 31, 32, 36 }; /* in the tag, and in the payload */
+
+  for (guint i = 0; i <= G_N_ELEMENTS (places); i++)
+    {
+      Tampered t;
+      char bytes[WIRE_MAX];
+      gsize length;
+
+      set_up_tampered (&t);
+      length = intercept (&t, "hello", bytes);
+      if (i < G_N_ELEMENTS (places))
+        bytes[places[i]] ^= 1;
+      else
+        length -= 1;
+      g_assert_no_errno (dill_msend (t.between[1], bytes, length, soon ()));
+      check_refused (&t, 1);
+      tear_down_tampered (&t);
+    }
+}
+
+static void
+test_without_tag (void)
+{
+  Tampered t;
+
+  set_up_tampered (&t);
+  g_assert_no_errno (dill_msend (t.between[1], "hello", 5, soon ()));
+  check_refused (&t, 1);
+  tear_down_tampered (&t);
+}
+
+static void
+test_repeated (void)
+{
+  Tampered t;
+  char bytes[WIRE_MAX];
+  gsize length;
+
+  set_up_tampered (&t);
+  length = intercept (&t, "hello", bytes);
+  for (guint i = 0; i < 2; i++)
+    g_assert_no_errno (dill_msend (t.between[1], bytes, length, soon ()));
+  check_accepted (&t, "hello");
+  check_refused (&t, 1);
+  tear_down_tampered (&t);
+}
+
+static void
+test_left_out (void)
+{
+  Tampered t;
+  char bytes[WIRE_MAX];
+
+  set_up_tampered (&t);
+  intercept (&t, "first", bytes);
+  g_assert_no_errno (dill_msend (t.sealed[0], "second", 6, soon ()));
+  hand_on (t.between[0], t.between[1]);
+  check_refused (&t, 1);
+  tear_down_tampered (&t);
+}
+
+static void
+test_reflected (void)
+{
+  Tampered t;
+  char bytes[WIRE_MAX];
+  gsize length;
+
+  set_up_tampered (&t);
+  length = intercept (&t, "hello", bytes);
+  g_assert_no_errno (dill_msend (t.between[0], bytes, length, soon ()));
+  check_refused (&t, 0);
+  tear_down_tampered (&t);
+}
+
+static void
+test_other_session (void)
+{
+  Tampered one, other;
+  char bytes[WIRE_MAX];
+  gsize length;
+
+  set_up_tampered (&one);
+  set_up_tampered (&other);
+  length = intercept (&one, "hello", bytes);
+  g_assert_no_errno (dill_msend (other.between[1], bytes, length, soon ()));
+  check_refused (&other, 1);
+  tear_down_tampered (&one);
+  tear_down_tampered (&other);
+}
+
+static void
+test_other_key (void)
+{
+  Call call;
+  int s[2], h;
+
+  make_prefixed_pair (s);
+  h = start_seal (&call, s[0]);
+  s[1] = test_assert_ok (seal_attach (s[1], "guess", 5, soon ()));
+  finish_call (h, &call);
+  s[0] = test_assert_ok ((int) call.result);
+  g_assert_no_errno (dill_msend (s[1], "hello", 5, soon ()));
+  test_assert_errno (dill_mrecv (s[0], NULL, 5, soon ()), EBADMSG);
+  close_pair (s);
+}
+
+/* --- Putting it on, and taking it off --- */
+
+/* The peer's part of an attachment, which then fails; the socket beneath is still there. */
+static void
+check_attach_fails (const void *peers, gsize length, int error)
+{
+  Call call;
+  int s[2], h;
+
+  make_prefixed_pair (s);
+  h = start_seal (&call, s[0]);
+  if (peers != NULL)
+    g_assert_no_errno (dill_msend (s[1], peers, length, soon ()));
+  else
+    hand_on (s[1], s[1]);
+  finish_call (h, &call);
+  assert_call_errno (call, error);
+  g_assert_no_errno (dill_msend (s[0], "still there", 11, soon ()));
+  close_pair (s);
+}
+
+static void
+test_attach_errors (void)
+{
+  int s[2], plain[2];
+
+  make_prefixed_pair (s);
+  make_pair (plain);
+  test_assert_errno (seal_attach (-1, KEY, 1, soon ()), EBADF);
+  test_assert_errno (seal_attach (plain[0], KEY, 1, soon ()), ENOTSUP);
+  test_assert_errno (seal_attach (s[0], NULL, 1, soon ()), EINVAL);
+  test_assert_errno (seal_attach (s[0], KEY, 0, soon ()), EINVAL);
+  test_assert_errno (seal_attach (s[0], KEY, 1, 0), ETIMEDOUT);
+  test_assert_errno (seal_detach (s[0]), ENOTSUP);
+  close_pair (s);
+  close_pair (plain);
+
+  check_attach_fails ("short", 5, EBADMSG);
+  check_attach_fails ("seventeen bytes..", 17, EBADMSG);
+  check_attach_fails (NULL, 0, EBADMSG); /* our own bytes come back */
+}
+
+/* Somebody waits on the first of a sealed pair. */
+static int
+start_waiting (Call *call, int s[2])
+{
+  static char buffer[10];
+
+  make_sealed_pair (s);
+  *call = (Call){ .s = s[0], .buffer = buffer, .length = sizeof buffer, .deadline = soon () };
+  return start_call (call_mrecv, call);
+}
+
+static void
+test_detach (void)
+{
+  Call call;
+  int s[2], h = start_waiting (&call, s);
+
+  test_assert_errno (seal_detach (s[0]), EBUSY);
+  g_assert_no_errno (dill_msend (s[1], "hello", 5, soon ()));
+  finish_call (h, &call);
+  g_assert_cmpint (call.result, ==, 5);
+
+  s[0] = test_assert_ok (seal_detach (s[0]));
+  s[1] = test_assert_ok (seal_detach (s[1]));
+  g_assert_no_errno (dill_msend (s[0], "plain", 5, soon ()));
+  g_assert_cmpint (dill_mrecv (s[1], NULL, 10, soon ()), ==, 5);
+  close_pair (s);
+}
+
+/* --- A handle that is closed while somebody waits on it --- */
+
+/* He is told, or, if DATA is set, has been given a message and has not run yet. */
+static void
+test_closed (gconstpointer data)
+{
+  Call call;
+  int s[2], h = start_waiting (&call, s);
+
+  if (data != NULL)
+    {
+      g_assert_no_errno (dill_msend (s[1], "hello", 5, soon ()));
+      g_assert_false (call.is_done);
+    }
+  g_assert_no_errno (dill_hclose (s[0]));
+  finish_call (h, &call);
+  if (call.result < 0)
+    assert_call_errno (call, ECANCELED);
+  else
+    g_assert_cmpint (call.result, ==, 5);
+  test_assert_errno (dill_msend (s[0], "x", 1, soon ()), EBADF);
+  g_assert_no_errno (dill_hclose (s[1]));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/sealed/messages", test_messages);
+  g_test_add_func ("/sealed/lists", test_lists);
+  g_test_add_func ("/sealed/changed", test_changed);
+  g_test_add_func ("/sealed/without-tag", test_without_tag);
+  g_test_add_func ("/sealed/repeated", test_repeated);
+  g_test_add_func ("/sealed/left-out", test_left_out);
+  g_test_add_func ("/sealed/reflected", test_reflected);
+  g_test_add_func ("/sealed/other-session", test_other_session);
+  g_test_add_func ("/sealed/other-key", test_other_key);
+  g_test_add_func ("/sealed/attach-errors", test_attach_errors);
+  g_test_add_func ("/sealed/detach", test_detach);
+  g_test_add_data_func ("/sealed/closed-while-waiting", NULL, test_closed);
+  g_test_add_data_func ("/sealed/closed-after-delivery", "delivered", test_closed);
+
+  return g_test_run ();
+}
