@@ -42,6 +42,7 @@ struct dill_engine
   int64_t last_look;        /* at the time that goes by without a turn for sources of lower priority, in microseconds */
   int64_t last_passed;      /* when they had one, in microseconds of the thread's processor time */
   unsigned n_turns_to_pass; /* these are theirs */
+  bool is_next;             /* they have had them */
   bool is_prepared;         /* the context is about to poll, and will not ask again before */
 
   bool has_context;          /* the context lives; under the lock of lock.h */

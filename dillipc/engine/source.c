@@ -86,9 +86,14 @@ processor_time (void)
 static bool
 must_pass (struct dill_engine *engine)
 {
-  int64_t now = g_get_monotonic_time ();
+  int64_t now;
 
-  if (now - engine->last_look > BUSY_MAX_US)
+  /* The others may take longer for their turns than it took until they got them: after these come turns of the engine. */
+  if (engine->is_next)
+    return false;
+
+  now = g_get_monotonic_time ();
+  if (engine->n_turns_to_pass == 0 && now - engine->last_look > BUSY_MAX_US)
     {
       int64_t worked = processor_time ();
 
@@ -101,6 +106,15 @@ must_pass (struct dill_engine *engine)
     }
 
   return engine->n_turns_to_pass > 0;
+}
+
+/* From now on the time is counted after which others have their turns. */
+static void
+begin_turns (struct dill_engine *engine)
+{
+  engine->is_next = false;
+  engine->last_look = g_get_monotonic_time ();
+  engine->last_passed = processor_time ();
 }
 
 static gboolean
@@ -133,6 +147,7 @@ source_check (GSource *source)
     return TRUE;
 
   engine->n_turns_to_pass--;
+  engine->is_next = engine->n_turns_to_pass == 0;
   return FALSE;
 }
 
@@ -218,6 +233,8 @@ source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
       g_source_set_ready_time (source, -1);
       dill_errand_run_all (thread);
     }
+  if (engine->is_next)
+    begin_turns (engine);
   start = now = g_get_monotonic_time ();
   findings = dill_poller_collect (engine);
 
@@ -316,8 +333,7 @@ dill_source_attach (struct dill_engine *engine)
   ((struct dill_source *) source)->engine = engine;
   engine->source = source;
   engine->has_context = true;
-  engine->last_look = g_get_monotonic_time ();
-  engine->last_passed = processor_time ();
+  begin_turns (engine);
   dill_source_set_name (source, "[dillipc] engine");
   g_source_set_callback (source, never_called, source, source_lose);
   g_source_set_can_recurse (source, TRUE);

@@ -323,6 +323,34 @@ test_always_ready_source (void)
   g_source_unref (source);
 }
 
+/* One of a lower priority may take longer for a turn than the library works before it steps back: it has two between two
+ * turns of the library at most, and one or two more while the coroutine sleeps. */
+static gboolean
+work_long (gpointer data)
+{
+  gint64 end = processor_time () + 8000;
+
+  while (processor_time () < end)
+    continue;
+  return count_calls (data);
+}
+
+static void
+test_slow_source (void)
+{
+  guint n_turns = 0, n_woken = 0;
+  GSource *source = g_idle_source_new ();
+  int h = test_assert_ok (dill_spawn (sleep_and_count, &n_woken));
+
+  g_source_set_priority (source, G_PRIORITY_LOW);
+  g_source_set_callback (source, work_long, &n_turns, NULL);
+  g_source_attach (source, NULL);
+  test_iterate_until (n_woken == 5);
+  g_assert_cmpuint (n_turns, <=, 5 * 4);
+  remove_source (source);
+  g_assert_no_errno (dill_hclose (h));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -338,5 +366,6 @@ main (int argc, char **argv)
   g_test_add_func ("/fairness/messages", test_messages);
 #endif
   g_test_add_func ("/fairness/always-ready-source", test_always_ready_source);
+  g_test_add_func ("/fairness/slow-source", test_slow_source);
   return g_test_run ();
 }
