@@ -166,8 +166,10 @@ DILL_END_DECLS
  * Starts a coroutine that performs @call.  The arguments are evaluated at once, and the call runs up to its first wait
  * before dill_go() returns.
  *
- * Returns: a handle, to be closed with dill_hclose() even when the coroutine has ended, or -1 with the errno of
- * dill_spawn()
+ * Returns: a handle, to be closed with dill_hclose() even when the coroutine has ended, or -1 with errno
+ *  - ECANCELED: the running coroutine was cancelled
+ *  - ENOMEM: no memory for a stack, or no handle is left
+ *  - ENOTSUP: the main context is inherited over fork()
  *
  * From: libdill, go(3).
  */
@@ -195,7 +197,9 @@ DILL_END_DECLS
  * @bundle: a bundle
  * @call: a call of a function marked dill_coroutine
  *
- * Returns: 0, or -1 with the errno of dill_bundle_spawn()
+ * Returns: 0, or -1 with the errno of dill_go(), and
+ *  - EBADF: @bundle is not a live handle of this thread
+ *  - ENOTSUP: @bundle is not a bundle
  *
  * From: libdill, bundle_go(3).
  */
@@ -208,7 +212,7 @@ DILL_END_DECLS
  * @ptr: memory for the stack, at any alignment, that stays until the coroutine has ended
  * @len: its size in bytes
  *
- * Returns: 0, or -1 with the errno of dill_bundle_spawn(), and
+ * Returns: 0, or -1 with the errno of dill_bundle_go(), and
  *  - EINVAL: @ptr is NULL
  *  - ENOMEM: @len is too small for the bookkeeping
  *
