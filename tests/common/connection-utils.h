@@ -190,17 +190,21 @@ typedef struct
   void *mem;
   gint64 result;
   int error;
+  const char *text; /* of the expression that has given the result */
   bool is_done;
   guint order; /* of those that are done, counted from 1 by call_counter */
 } Call;
 
 static guint call_counter;
 
+#define call_done(call, result) call_finish (call, result, #result)
+
 static inline void
-call_done (Call *call, gint64 result)
+call_finish (Call *call, gint64 result, const char *text)
 {
   call->error = errno;
   call->result = result;
+  call->text = text;
   call->is_done = true;
   call->order = ++call_counter;
 }
@@ -218,9 +222,19 @@ DEFINE_CALL (brecv_some, dill_brecv_some (call->s, call->buffer, call->length, c
 DEFINE_CALL (bsend, dill_bsend (call->s, call->buffer, call->length, call->deadline))
 DEFINE_CALL (recvfd, dill_ipc_recvfd (call->s, call->deadline))
 DEFINE_CALL (sendfd, dill_ipc_sendfd (call->s, STDIN_FILENO, call->deadline))
-DEFINE_CALL (accept, call->mem != NULL ? dill_ipc_accept_mem (call->s, call->mem, call->deadline)
-                                       : dill_ipc_accept (call->s, call->deadline))
+DEFINE_CALL (accept_mem, dill_ipc_accept_mem (call->s, call->mem, call->deadline))
 DEFINE_CALL (close, dill_ipc_close (call->s, call->deadline))
+
+static inline void
+call_accept (void *data)
+{
+  Call *call = data;
+
+  if (call->mem != NULL)
+    call_accept_mem (call);
+  else
+    call_done (call, dill_ipc_accept (call->s, call->deadline));
+}
 
 /* Starts FUNC with CALL.  Returns the coroutine's handle. */
 static inline int
@@ -243,6 +257,7 @@ finish_call (int h, Call *call)
   {                                                                                                                    \
     g_assert_true ((call).is_done);                                                                                    \
     test_assert_errno ((errno = (call).error, (call).result), expected);                                               \
+    test_errnos_note ((call).text, (call).error);                                                                      \
   }                                                                                                                    \
   G_STMT_END
 

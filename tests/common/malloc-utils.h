@@ -89,6 +89,7 @@ malloc_skip_test (bool glib_too)
 static inline void
 malloc_begin_want (guint n)
 {
+  test_errnos_note_injection ();
   malloc_is_short = true;
   n_malloc_left = n;
   n_malloc_failed = 0;

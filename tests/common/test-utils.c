@@ -82,6 +82,9 @@ test_errno_name (int error)
 {
   if (error == 0)
     return "0";
+  /* Linux has one number for this and EOPNOTSUPP. */
+  if (error == ENOTSUP)
+    return "ENOTSUP";
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 32)
   if (strerrorname_np (error) != NULL)
     return strerrorname_np (error);

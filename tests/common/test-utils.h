@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "test-errnos.h"
 #include "test-tools.h"
 
 #include <errno.h>
@@ -42,7 +43,7 @@ guint test_count_fds (void);
 /* "ECANCELED" and the like. */
 const char *test_errno_name (int error);
 
-/* Asserts that CALL gives -1 and sets errno to EXPECTED. */
+/* Asserts that CALL gives -1 and sets errno to EXPECTED, which is noted (test-errnos.h). */
 #define test_assert_errno(call, expected)                                                                              \
   G_STMT_START                                                                                                         \
   {                                                                                                                    \
@@ -50,6 +51,7 @@ const char *test_errno_name (int error);
     int test_errno_ = errno;                                                                                           \
     if (test_result_ != -1 || test_errno_ != (expected))                                                               \
       test_fail_errno (__FILE__, __LINE__, G_STRFUNC, #call, test_result_, test_errno_, (expected));                   \
+    test_errnos_note (#call, test_errno_);                                                                             \
   }                                                                                                                    \
   G_STMT_END
 

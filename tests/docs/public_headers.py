@@ -22,8 +22,9 @@ def one_line(text):
 class Function:
     """A function, or a macro, with a doc comment."""
 
-    def __init__(self, name, comment, declaration):
+    def __init__(self, name, comment, declaration, header):
         self.name = name
+        self.header = header
         self.comment = comment
         self.is_macro = declaration.startswith("#define")
         self.prototype = self._read_prototype(declaration)
@@ -89,7 +90,8 @@ def read_functions(directory):
             if name is None:
                 continue
             start = re.compile(r"^(DILL_EXPORT|#define %s\b)" % name[1], re.MULTILINE).search(text, match.end())
-            functions[name[1]] = Function(name[1], comment, declaration_after(text, start.start()))
+            declaration = declaration_after(text, start.start())
+            functions[name[1]] = Function(name[1], comment, declaration, header.name)
     return functions
 
 

@@ -16,9 +16,6 @@
 static const struct fault_errnos documented[] = { FAULT_DOCUMENTED };
 static guint n_points[G_N_ELEMENTS (documented)];
 
-/* "FUNCTION ERRNO" of all that were provoked. */
-static GHashTable *provoked;
-
 /* One run. */
 typedef struct
 {
@@ -260,19 +257,6 @@ can_persist (int error)
   return holds (errors, error);
 }
 
-static void
-note (const Point *point)
-{
-  char *text;
-
-  if (point->result >= 0 || !point->has_struck)
-    return;
-
-  text = g_strdup_printf ("%s %s", point->scenario->function, test_errno_name (point->error));
-  if (g_hash_table_add (provoked, text))
-    g_test_message ("errno %s injected", text);
-}
-
 /* Makes CALL fail with ERROR, the first time, the second, and so on. */
 static guint
 run_fault (const Point *template, const char *dir, enum fault_call call, int error, bool persists)
@@ -291,7 +275,8 @@ run_fault (const Point *template, const char *dir, enum fault_call call, int err
         n++;
       if (is_too_slow (&point))
         point.patience *= 4;
-      note (&point);
+      if (point.has_struck && point.result < 0)
+        test_errnos_note (point.scenario->function, point.error);
     }
   while (point.has_struck || is_too_slow (&point));
 
@@ -312,6 +297,7 @@ run_case (TestDir *test, gconstpointer data)
   Point point = { .scenario = test_case->scenario, .in_coroutine = test_case->in_coroutine };
   guint counts[FAULT_N_CALLS], n = 0;
 
+  test_errnos_note_injection ();
   /* Without a fault, which says what calls there are; and again, since something may be made once and for all. */
   run_point (&point, test->dir);
   run_point (&point, test->dir);
@@ -362,7 +348,6 @@ fault_main (int *argc, char ***argv, const FaultScenario *scenarios, guint n)
   signal (SIGALRM, on_crash);
   signal (SIGSEGV, on_crash);
   signal (SIGTRAP, on_crash);
-  provoked = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_main_context_default (); /* GLib makes it sooner or later, and keeps it */
   fault_handles_keep_first ();
 
@@ -373,6 +358,5 @@ fault_main (int *argc, char ***argv, const FaultScenario *scenarios, guint n)
     }
   status = g_test_run ();
   report ();
-  g_hash_table_unref (provoked);
   return status;
 }

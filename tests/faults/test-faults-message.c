@@ -290,7 +290,11 @@ static const FaultScenario scenarios[] = {
   SCENARIO ("dill_suffix_attach", "last-handle", use_stream, try_suffix_attach, check_attached,
             .traits = FAULT_LAST_HANDLE),
   SCENARIO ("dill_prefix_attach_mem", "connection", use_stream, try_prefix_attach_mem, check_attached),
+  SCENARIO ("dill_prefix_attach_mem", "last-handle", use_stream, try_prefix_attach_mem, check_attached,
+            .traits = FAULT_LAST_HANDLE),
   SCENARIO ("dill_suffix_attach_mem", "connection", use_stream, try_suffix_attach_mem, check_attached),
+  SCENARIO ("dill_suffix_attach_mem", "last-handle", use_stream, try_suffix_attach_mem, check_attached,
+            .traits = FAULT_LAST_HANDLE),
   SCENARIO ("dill_prefix_detach", "connection", use_messages, try_detach, check_detached, .data = &prefix),
   SCENARIO ("dill_suffix_detach", "connection", use_messages, try_detach, check_detached, .data = &suffix),
 };

@@ -223,6 +223,24 @@ test_twice (void)
   settle ();
 }
 
+static int
+await_after_fork (gpointer data G_GNUC_UNUSED)
+{
+  struct dill_await await = DILL_AWAIT_INIT;
+
+  begin (&await, NULL);
+  test_expect_critical ("*forked child*", test_assert_null_errno (dill_await (&await, NULL, -1), ENOTSUP));
+  return 0;
+}
+
+/* A child must not wait under its parent's context. */
+static void
+test_inherited_context (void)
+{
+  g_assert_no_errno (dill_yield ()); /* the parent uses it */
+  g_assert_cmpint (test_in_child (await_after_fork, NULL), ==, 0);
+}
+
 /* Somebody else waits for it, and is not disturbed. */
 static void
 test_busy (void)
@@ -355,6 +373,7 @@ main (int argc, char **argv)
   g_test_add_func ("/await/private-context", test_private_context);
   g_test_add_func ("/await/null", test_null);
   g_test_add_func ("/await/twice", test_twice);
+  g_test_add_func ("/await/inherited-context", test_inherited_context);
   g_test_add_func ("/await/busy", test_busy);
   g_test_add_func ("/await/zeros", test_zeros);
   g_test_add_func ("/await/called-back-twice", test_called_back_twice);

@@ -9,8 +9,8 @@
 
 #define NOBODY 65534
 
-/* A call of the library's, with a path. */
-typedef int (*PathFunc) (const char *path);
+/* Asserts that calls of the library's with PATH fail with EXPECTED. */
+typedef void (*CheckErrno) (const char *path, int expected);
 
 /* A system call that fails. */
 typedef struct
@@ -21,7 +21,7 @@ typedef struct
 
 typedef struct
 {
-  PathFunc func;
+  CheckErrno check;
   const char *path;
   KernelFault fault; /* number -1: none */
 } FaultyCall;
@@ -37,19 +37,19 @@ call_in_child (gpointer data)
   n_fds = count_settled_fds ();
   if (call->fault.number >= 0 && !fail_calls (call->fault.number, call->fault.error))
     return CANNOT;
-  test_assert_errno (call->func (call->path), call->fault.error);
+  call->check (call->path, call->fault.error);
   g_assert_cmpuint (test_count_fds (), ==, n_fds);
   g_main_context_pop_thread_default (context);
   return 0;
 }
 
-/* FUNC reports each of N faults as it is, and leaks no descriptor. */
+/* What CHECK calls reports each of N faults as it is, and leaks no descriptor. */
 static inline void
-check_kernel_errors (PathFunc func, const char *path, const KernelFault *faults, guint n)
+check_kernel_errors (CheckErrno check, const char *path, const KernelFault *faults, guint n)
 {
   for (guint i = 0; i < n; i++)
     {
-      FaultyCall call = { func, path, faults[i] };
+      FaultyCall call = { check, path, faults[i] };
 
       if (!check_child (test_in_child (call_in_child, &call), NO_SECCOMP))
         return;
@@ -63,11 +63,11 @@ call_as_nobody (gpointer data)
   return call_in_child (data);
 }
 
-/* FUNC says EACCES to somebody who has no permission for anything; to be called as root. */
+/* What CHECK calls says EACCES to somebody who has no permission for anything; to be called as root. */
 static inline void
-check_no_permission (PathFunc func, const char *path)
+check_no_permission (CheckErrno check, const char *path)
 {
-  FaultyCall call = { func, path, { -1, EACCES } };
+  FaultyCall call = { check, path, { -1, EACCES } };
 
   g_assert_cmpint (test_in_child (call_as_nobody, &call), ==, 0);
 }

@@ -105,6 +105,7 @@ filter_calls (long number, guint32 action)
 static inline bool
 fail_calls (long number, int error)
 {
+  test_errnos_note_injection ();
   return filter_calls (number, SECCOMP_RET_ERRNO | (guint32) error);
 }
 

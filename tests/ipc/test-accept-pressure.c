@@ -14,6 +14,7 @@ test_no_descriptor_left (TestDir *test, gconstpointer data)
   bool waits = GPOINTER_TO_SIZE (data);
   int ls = test_assert_ok (dill_ipc_listen (test->path, 5)), clients[2], h;
   Call call = { .s = ls, .deadline = waits ? -1 : 0 };
+  char mem[DILL_IPC_SIZE];
   FdLimit limit;
 
   if (!waits)
@@ -36,6 +37,7 @@ test_no_descriptor_left (TestDir *test, gconstpointer data)
     }
   test_assert_errno (dill_ipc_accept (ls, soon ()), EMFILE);
   test_assert_errno (dill_ipc_accept (ls, 0), EMFILE);
+  test_assert_errno (dill_ipc_accept_mem (ls, mem, 0), EMFILE);
   fd_limit_end (&limit);
 
   /* It has gone on to wait, and needs no new event to be found. */

@@ -100,7 +100,9 @@ test_deadline (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
   int ls = test_assert_ok (dill_ipc_listen (test->path, 5));
   int64_t start = dill_now ();
+  char mem[DILL_IPC_SIZE];
 
+  test_assert_errno (dill_ipc_accept_mem (ls, mem, 0), ETIMEDOUT);
   test_assert_errno (dill_ipc_accept (ls, start + 10), ETIMEDOUT);
   g_assert_cmpint (dill_now (), >=, start + 10);
   for (int64_t deadline = 0; deadline < 2; deadline++)

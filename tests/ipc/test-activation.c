@@ -59,6 +59,7 @@ in_nothing (gpointer data G_GNUC_UNUSED)
       = { "", "0", "-1", "x", "1x", " 1", "+1", "0x1", "2147483648", "99999999999999999999" };
   g_autofree char *other = g_strdup_printf ("%d", (int) getppid ());
 
+  test_assert_errno (dill_ipc_listen_activated (NULL), ENOENT);
   test_assert_errno (dill_activation_take (NULL), ENOENT);
   test_assert_errno (dill_activation_take ("unknown"), ENOENT);
 

@@ -8,16 +8,25 @@
 #include <limits.h>
 #include <sys/stat.h>
 
+/* What every function that connects says, with a deadline. */
+static void
+check_errno_until (const char *path, int64_t deadline, int expected)
+{
+  char mem[DILL_IPC_SIZE];
+
+  test_assert_errno (dill_ipc_connect (path, deadline), expected);
+  test_assert_errno (dill_ipc_connect_mem (path, mem, deadline), expected);
+  test_assert_errno (dill_ipc_connect_full (path, 0, NULL, deadline), expected);
+}
+
 static void
 check_errno (const char *path, int expected)
 {
-  char mem[DILL_IPC_SIZE];
+  const int64_t deadlines[] = { 0, -1, soon () };
   guint n_fds = test_count_fds ();
 
-  test_assert_errno (dill_ipc_connect (path, soon ()), expected);
-  test_assert_errno (dill_ipc_connect (path, 0), expected);
-  test_assert_errno (dill_ipc_connect_mem (path, mem, soon ()), expected);
-  test_assert_errno (dill_ipc_connect_full (path, 0, NULL, -1), expected);
+  for (guint i = 0; i < G_N_ELEMENTS (deadlines); i++)
+    check_errno_until (path, deadlines[i], expected);
   g_assert_cmpuint (test_count_fds (), ==, n_fds);
 }
 
@@ -66,12 +75,6 @@ test_errors (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   test_assert_errno (dill_ipc_connect_full (test->path, DILL_IPC_LISTEN_KEEP_FILE, mem, soon ()), EINVAL);
 }
 
-static int
-try_connect (const char *path)
-{
-  return dill_ipc_connect (path, soon ());
-}
-
 static void
 test_no_permission (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
@@ -85,10 +88,10 @@ test_no_permission (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 
   fd = listen_raw (test->path, 1);
   g_assert_no_errno (chmod (test->path, 0777)); /* the directory is closed */
-  check_no_permission (try_connect, test->path);
+  check_no_permission (check_errno, test->path);
   g_assert_no_errno (chmod (test->path, 0700));
   g_assert_no_errno (chmod (test->dir, 0755)); /* the file is */
-  check_no_permission (try_connect, test->path);
+  check_no_permission (check_errno, test->path);
   close (fd);
 }
 
@@ -99,8 +102,8 @@ test_no_descriptor_left (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   FdLimit limit;
 
   fd_limit_begin (&limit, 0);
-  test_assert_errno (dill_ipc_connect (test->path, soon ()), EMFILE);
-  test_assert_errno (dill_ipc_connect (test->path, 0), EMFILE);
+  check_errno_until (test->path, 0, EMFILE);
+  check_errno_until (test->path, soon (), EMFILE);
   fd_limit_end (&limit);
   s = test_assert_ok (dill_ipc_connect (test->path, soon ()));
   g_assert_no_errno (dill_hclose (s));
@@ -111,12 +114,12 @@ static void
 test_kernel_errors (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
   static const KernelFault faults[] = {
-    { SYS_socket, ENFILE },      { SYS_socket, ENOBUFS }, { SYS_socket, ENOMEM },
-    { SYS_connect, ECONNRESET }, { SYS_connect, ENOMEM }, { SYS_connect, EPERM },
+    { SYS_socket, ENFILE },  { SYS_socket, ENOBUFS }, { SYS_socket, ENOMEM }, { SYS_connect, ECONNRESET },
+    { SYS_connect, ENOMEM }, { SYS_connect, EPERM },  { SYS_connect, EIO },   { SYS_socket, EAFNOSUPPORT },
   };
   int fd = listen_raw (test->path, 5);
 
-  check_kernel_errors (try_connect, test->path, faults, G_N_ELEMENTS (faults));
+  check_kernel_errors (check_errno, test->path, faults, G_N_ELEMENTS (faults));
   close (fd);
 }
 
@@ -137,7 +140,7 @@ test_backlog (TestDir *test, gconstpointer data)
         waiting[i] = test_assert_ok (dill_ipc_connect (test->path, 0));
 
       n_fds = test_count_fds ();
-      test_assert_errno (dill_ipc_connect (test->path, 0), ETIMEDOUT);
+      check_errno_until (test->path, 0, ETIMEDOUT);
       start = dill_now ();
       test_assert_errno (dill_ipc_connect (test->path, start + 20), ETIMEDOUT);
       g_assert_cmpint (dill_now (), >=, start + 20);

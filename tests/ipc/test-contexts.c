@@ -282,6 +282,7 @@ test_foreign_context (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   s = test_assert_ok (dill_ipc_connect (test->path, -1)); /* for which there is room */
   test_expect_critical ("*cannot wait*", test_assert_errno (dill_ipc_connect (test->path, -1), ENOTSUP));
   test_expect_critical ("*cannot wait*", test_assert_errno (dill_ipc_connect_mem (test->path, mem, soon ()), ENOTSUP));
+  test_expect_critical ("*cannot wait*", test_assert_errno (dill_ipc_connect_full (test->path, 0, mem, -1), ENOTSUP));
   test_assert_errno (dill_ipc_connect (test->path, 0), ETIMEDOUT);
   g_assert_no_errno (dill_hclose (s));
   g_assert_no_errno (dill_hclose (test_assert_ok (dill_ipc_accept (ls, 0))));

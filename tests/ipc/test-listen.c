@@ -63,6 +63,18 @@ test_address_in_use (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   g_assert_no_errno (access (test->path, F_OK));
 }
 
+/* Each as the page has it, from every function that listens. */
+static void
+check_each_errno (const char *path, int expected)
+{
+  char mem[DILL_IPC_LISTENER_SIZE];
+
+  test_assert_errno (dill_ipc_listen (path, 5), expected);
+  test_assert_errno (dill_ipc_listen_mem (path, 5, mem), expected);
+  test_assert_errno (dill_ipc_listen_full (path, 5, 0, 0600, NULL), expected);
+  test_assert_errno (dill_ipc_listen_full (path, 5, DILL_IPC_LISTEN_REPLACE_STALE, 0, NULL), expected);
+}
+
 /* However few are left, a listen () that fails leaves nothing behind. */
 static void
 test_no_descriptor_left (TestDir *test, gconstpointer data G_GNUC_UNUSED)
@@ -91,12 +103,19 @@ test_no_descriptor_left (TestDir *test, gconstpointer data G_GNUC_UNUSED)
         g_assert_cmpuint (n, >, 0);
     }
   g_assert_no_errno (dill_hclose (ls));
+
+  fd_limit_begin (&limit, 0);
+  check_each_errno (test->path, EMFILE);
+  fd_limit_end (&limit);
 }
 
-static int
-try_listen (const char *path)
+static void
+check_errno (const char *path, int expected)
 {
-  return dill_ipc_listen (path, 5);
+  guint n_fds = test_count_fds ();
+
+  check_each_errno (path, expected);
+  g_assert_cmpuint (test_count_fds (), ==, n_fds);
 }
 
 static void
@@ -108,22 +127,8 @@ test_kernel_errors (TestDir *test, gconstpointer data G_GNUC_UNUSED)
     { SYS_bind, ENOMEM },   { SYS_listen, ENOBUFS },
   };
 
-  check_kernel_errors (try_listen, test->path, faults, G_N_ELEMENTS (faults));
+  check_kernel_errors (check_errno, test->path, faults, G_N_ELEMENTS (faults));
   test_assert_errno (access (test->path, F_OK), ENOENT);
-}
-
-/* Each as the page has it, from every function that listens. */
-static void
-check_errno (const char *path, int expected)
-{
-  char mem[DILL_IPC_LISTENER_SIZE];
-  guint n_fds = test_count_fds ();
-
-  test_assert_errno (dill_ipc_listen (path, 5), expected);
-  test_assert_errno (dill_ipc_listen_mem (path, 5, mem), expected);
-  test_assert_errno (dill_ipc_listen_full (path, 5, 0, 0600, NULL), expected);
-  test_assert_errno (dill_ipc_listen_full (path, 5, DILL_IPC_LISTEN_REPLACE_STALE, 0, NULL), expected);
-  g_assert_cmpuint (test_count_fds (), ==, n_fds);
 }
 
 static void
@@ -161,9 +166,9 @@ test_no_permission (TestDir *test, gconstpointer data G_GNUC_UNUSED)
       return;
     }
 
-  check_no_permission (try_listen, test->path); /* the directory is closed */
+  check_no_permission (check_errno, test->path); /* the directory is closed */
   g_assert_no_errno (chmod (test->dir, 0755));
-  check_no_permission (try_listen, test->path); /* it may be read only */
+  check_no_permission (check_errno, test->path); /* it may be read only */
 }
 
 /* What was asked to stay does, and is a stale file then. */
@@ -186,9 +191,12 @@ test_keep_file (TestDir *test, gconstpointer data)
 static int
 listen_after_fork (gpointer data)
 {
+  char mem[DILL_IPC_LISTENER_SIZE];
   guint n_fds = test_count_fds ();
 
   test_expect_critical ("*forked child*", test_assert_errno (dill_ipc_listen (data, 5), ENOTSUP));
+  test_expect_critical ("*forked child*", test_assert_errno (dill_ipc_listen_mem (data, 5, mem), ENOTSUP));
+  test_expect_critical ("*forked child*", test_assert_errno (dill_ipc_listen_full (data, 5, 0, 0, NULL), ENOTSUP));
   g_assert_cmpuint (test_count_fds (), ==, n_fds);
   test_assert_errno (access (data, F_OK), ENOENT);
   return 0;

@@ -241,12 +241,14 @@ make_after_cancellation (void *data)
   test_assert_errno (dill_msleep (-1), ECANCELED);
   test_assert_errno (dill_ipc_listen (canceled->path, 5), ECANCELED);
   test_assert_errno (dill_ipc_listen_mem (canceled->path, 5, mem), ECANCELED);
+  test_assert_errno (dill_ipc_listen_full (canceled->path, 5, 0, 0, NULL), ECANCELED);
   test_assert_errno (dill_ipc_listen_activated (NULL), ECANCELED);
   test_assert_errno (dill_ipc_accept (canceled->ls, -1), ECANCELED);
   test_assert_errno (dill_ipc_accept (canceled->ls, 0), ECANCELED);
   test_assert_errno (dill_ipc_accept_mem (canceled->ls, mem, -1), ECANCELED);
   test_assert_errno (dill_ipc_connect (canceled->path, -1), ECANCELED);
   test_assert_errno (dill_ipc_connect_mem (canceled->path, mem, 0), ECANCELED);
+  test_assert_errno (dill_ipc_connect_full (canceled->path, 0, NULL, -1), ECANCELED);
   test_assert_errno (dill_ipc_pair (s), ECANCELED);
   test_assert_errno (dill_ipc_pair_mem (mem, s), ECANCELED);
   test_assert_errno (dill_ipc_fromfd (canceled->fds[0]), ECANCELED);

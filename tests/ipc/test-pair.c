@@ -56,37 +56,43 @@ test_invalid_arguments (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_U
   g_assert_cmpuint (test_count_fds (), ==, n_fds);
 }
 
+/* Nothing is written. */
+static void
+check_errno (const char *path G_GNUC_UNUSED, int expected)
+{
+  char mem[DILL_IPC_PAIR_SIZE];
+  int s[2] = { -5, -6 };
+
+  test_assert_errno (dill_ipc_pair (s), expected);
+  test_assert_errno (dill_ipc_pair_mem (mem, s), expected);
+  g_assert_cmpint (s[0], ==, -5);
+  g_assert_cmpint (s[1], ==, -6);
+}
+
 static void
 test_no_descriptor_left (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
   for (guint n = 0; n < 2; n++)
     {
-      int s[2] = { -5, -6 };
       FdLimit limit;
 
       fd_limit_begin (&limit, n);
-      test_assert_errno (dill_ipc_pair (s), EMFILE);
+      check_errno (NULL, EMFILE);
       fd_limit_end (&limit);
-      g_assert_cmpint (s[0], ==, -5); /* nothing was written */
-      g_assert_cmpint (s[1], ==, -6);
     }
-}
-
-static int
-try_pair (const char *path G_GNUC_UNUSED)
-{
-  int s[2];
-
-  return dill_ipc_pair (s);
 }
 
 static void
 test_kernel_errors (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
-  static const KernelFault faults[]
-      = { { SYS_socketpair, ENFILE }, { SYS_socketpair, ENOBUFS }, { SYS_socketpair, ENOMEM } };
+  static const KernelFault faults[] = {
+    { SYS_socketpair, ENFILE },
+    { SYS_socketpair, ENOBUFS },
+    { SYS_socketpair, ENOMEM },
+    { SYS_socketpair, EAFNOSUPPORT },
+  };
 
-  check_kernel_errors (try_pair, NULL, faults, G_N_ELEMENTS (faults));
+  check_kernel_errors (check_errno, NULL, faults, G_N_ELEMENTS (faults));
 }
 
 /* A child has the parent's context, which it must not wait under. */
@@ -94,9 +100,11 @@ static int
 pair_after_fork (gpointer data G_GNUC_UNUSED)
 {
   guint n_fds = test_count_fds ();
+  char mem[DILL_IPC_PAIR_SIZE];
   int s[2];
 
   test_expect_critical ("*forked child*", test_assert_errno (dill_ipc_pair (s), ENOTSUP));
+  test_expect_critical ("*forked child*", test_assert_errno (dill_ipc_pair_mem (mem, s), ENOTSUP));
   g_assert_cmpuint (test_count_fds (), ==, n_fds);
   return 0;
 }

@@ -106,6 +106,15 @@ detach_kind (const Kind *kind, int s)
 }
 
 static inline void
+check_detach_errno (const Kind *kind, int s, int expected)
+{
+  if (kind->is_suffix)
+    test_assert_errno (dill_suffix_detach (s, -1), expected);
+  else
+    test_assert_errno (dill_prefix_detach (s), expected);
+}
+
+static inline void
 make_message_pair (const Kind *kind, int s[2])
 {
   make_pair (s);
@@ -166,6 +175,7 @@ fill_message (guint8 *bytes, gsize length, gsize place)
 
 DEFINE_CALL (mrecv, dill_mrecv (call->s, call->buffer, call->length, call->deadline))
 DEFINE_CALL (msend, dill_msend (call->s, call->buffer, call->length, call->deadline))
+DEFINE_CALL (msendl, dill_msendl (call->s, call->buffer, call->buffer, call->deadline)) /* of one item */
 
 /* Registers FUNC as a test case for each kind. */
 static inline void

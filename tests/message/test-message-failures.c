@@ -11,8 +11,10 @@ static void
 check_in_is_broken (int s, int fd)
 {
   char byte;
+  struct dill_iolist item = { &byte, 1, NULL, 0 };
 
   test_assert_errno (dill_mrecv (s, &byte, 1, soon ()), ECONNRESET);
+  test_assert_errno (dill_mrecvl (s, &item, &item, soon ()), ECONNRESET);
   test_assert_errno (dill_mrecv (s, NULL, 0, 0), ECONNRESET);
   g_assert_no_errno (dill_msend (s, "ok", 2, 0));
   read_all (fd, &byte, 1);
@@ -45,6 +47,7 @@ static void
 test_past_deadline (TestDir *test G_GNUC_UNUSED, gconstpointer data)
 {
   guint8 bytes[5000], expected[5000];
+  struct dill_iolist item = { bytes, sizeof bytes, NULL, 0 };
   int s[2];
 
   make_message_pair (data, s);
@@ -59,6 +62,7 @@ test_past_deadline (TestDir *test G_GNUC_UNUSED, gconstpointer data)
       g_assert_cmpmem (bytes, length, expected, length);
     }
   test_assert_errno (dill_mrecv (s[1], bytes, sizeof bytes, 1), ETIMEDOUT);
+  test_assert_errno (dill_mrecvl (s[0], &item, &item, 1), ETIMEDOUT);
   close_pair (s);
 }
 
@@ -67,16 +71,25 @@ test_send_time_out (TestDir *test G_GNUC_UNUSED, gconstpointer data)
 {
   gsize length = 8 * 1000 * 1000;
   g_autofree char *bytes = g_malloc0 (length);
-  char buffer[10];
-  int s[2];
+  struct dill_iolist item = { bytes, length, NULL, 0 };
 
-  make_message_pair (data, s);
-  test_assert_errno (dill_msend (s[0], bytes, length, dill_now () + 5), ETIMEDOUT);
-  test_assert_errno (dill_msend (s[0], bytes, 1, soon ()), ECONNRESET);
-  test_assert_errno (dill_msend (s[0], NULL, 0, 0), ECONNRESET);
-  g_assert_no_errno (dill_msend (s[1], "ok", 2, 0));
-  g_assert_cmpint (dill_mrecv (s[0], buffer, sizeof buffer, 0), ==, 2);
-  close_pair (s);
+  for (guint is_list = 0; is_list < 2; is_list++)
+    {
+      char buffer[10];
+      int s[2];
+
+      make_message_pair (data, s);
+      if (is_list)
+        test_assert_errno (dill_msendl (s[0], &item, &item, dill_now () + 5), ETIMEDOUT);
+      else
+        test_assert_errno (dill_msend (s[0], bytes, length, dill_now () + 5), ETIMEDOUT);
+      test_assert_errno (dill_msend (s[0], bytes, 1, soon ()), ECONNRESET);
+      test_assert_errno (dill_msendl (s[0], &item, &item, soon ()), ECONNRESET);
+      test_assert_errno (dill_msend (s[0], NULL, 0, 0), ECONNRESET);
+      g_assert_no_errno (dill_msend (s[1], "ok", 2, 0));
+      g_assert_cmpint (dill_mrecv (s[0], buffer, sizeof buffer, 0), ==, 2);
+      close_pair (s);
+    }
 }
 
 static void
@@ -87,6 +100,7 @@ test_end_of_stream (TestDir *test G_GNUC_UNUSED, gconstpointer data)
   for (guint less = 0; less <= bytes->len; less++)
     {
       char buffer[10];
+      struct dill_iolist item = { buffer, sizeof buffer, NULL, 0 };
       int s, fd;
 
       make_half_message_pair (data, &s, &fd);
@@ -100,6 +114,7 @@ test_end_of_stream (TestDir *test G_GNUC_UNUSED, gconstpointer data)
         {
           test_assert_errno (dill_mrecv (s, buffer, sizeof buffer, soon ()), EPIPE);
           test_assert_errno (dill_mrecv (s, buffer, sizeof buffer, 0), EPIPE);
+          test_assert_errno (dill_mrecvl (s, &item, &item, soon ()), EPIPE);
           g_assert_no_errno (dill_hclose (s));
           close (fd);
         }
@@ -141,32 +156,53 @@ test_peer_closes (TestDir *test G_GNUC_UNUSED, gconstpointer data)
   g_assert_no_errno (dill_hclose (s[1]));
 }
 
+/* The end of one's own: a stream on which nothing can be sent any more is none that messages can be sent on. */
 static void
-test_busy (TestDir *test G_GNUC_UNUSED, gconstpointer data)
+test_send_after_done (TestDir *test G_GNUC_UNUSED, gconstpointer data)
 {
-  gsize length = 1000 * 1000;
-  g_autofree guint8 *bytes = g_malloc (length);
-  g_autofree guint8 *received = g_malloc (length);
-  Call out = { .buffer = bytes, .length = length, .deadline = -1 };
-  Call in = { .buffer = received, .length = length, .deadline = -1 };
+  const Kind *kind = data;
+  char byte = 'x';
+  struct dill_iolist item = { &byte, 1, NULL, 0 };
+  int s, fd;
+
+  make_half_pair (&s, &fd);
+  g_assert_no_errno (dill_ipc_done (s, soon ()));
+  s = attach_kind (kind, s);
+  test_assert_errno (dill_msend (s, &byte, 1, soon ()), EPIPE);
+  test_assert_errno (dill_msendl (s, &item, &item, soon ()), EPIPE);
+  write_framed (kind, fd, "whole", 0);
+  check_receive (s, "whole");
+  g_assert_no_errno (dill_hclose (s));
+  close (fd);
+}
+
+/* SEND is what keeps the socket busy, with BUFFER and LENGTH. */
+static void
+check_busy (const Kind *kind, DillFunc send, void *buffer, gsize length)
+{
+  char received[10];
+  struct dill_iolist item = { received, 1, NULL, 0 };
+  Call out = { .buffer = buffer, .length = length, .deadline = -1 };
+  Call in = { .buffer = received, .length = sizeof received, .deadline = -1 };
   int s, fd, sender, receiver;
 
-  fill_message (bytes, length, 0);
-  make_half_message_pair (data, &s, &fd);
+  make_half_message_pair (kind, &s, &fd);
   out.s = in.s = s;
-  sender = start_call (call_msend, &out);
+  sender = start_call (send, &out);
   receiver = start_call (call_mrecv, &in);
-  write_framed (data, fd, "mine", 2);
+  write_framed (kind, fd, "mine", 2);
   g_assert_no_errno (dill_msleep (dill_now () + 2));
   g_assert_false (out.is_done || in.is_done);
 
   test_assert_errno (dill_msend (s, "x", 1, soon ()), EBUSY);
+  test_assert_errno (dill_msendl (s, &item, &item, soon ()), EBUSY);
   test_assert_errno (dill_mrecv (s, received, 1, soon ()), EBUSY);
-  test_assert_errno (detach_kind (data, s), EBUSY);
+  test_assert_errno (dill_mrecvl (s, &item, &item, soon ()), EBUSY);
+  check_detach_errno (kind, s, EBUSY);
 
   /* Neither was disturbed. */
   {
-    g_autoptr (GByteArray) rest = framed (data, "mine");
+    g_autoptr (GByteArray) rest = framed (kind, "mine");
 
     write_all (fd, rest->data + rest->len - 2, 2);
   }
@@ -177,6 +213,18 @@ test_busy (TestDir *test G_GNUC_UNUSED, gconstpointer data)
   test_assert_errno (dill_msend (s, "x", 1, soon ()), ECONNRESET);
   g_assert_no_errno (dill_hclose (s));
   close (fd);
+}
+
+static void
+test_busy (TestDir *test G_GNUC_UNUSED, gconstpointer data)
+{
+  gsize length = 1000 * 1000;
+  g_autofree guint8 *bytes = g_malloc (length);
+  struct dill_iolist item = { bytes, length, NULL, 0 };
+
+  fill_message (bytes, length, 0);
+  check_busy (data, call_msend, bytes, length);
+  check_busy (data, call_msendl, &item, 0);
 }
 
 /* Closing the handle on which others wait, in memory that is gone then.  The plain stream of the kinds goes too. */
@@ -319,6 +367,7 @@ main (int argc, char **argv)
   add_for_kinds ("/message/end/stream", test_end_of_stream);
   add_for_kinds ("/message/end/while-skipping", test_end_while_skipping);
   add_for_kinds ("/message/end/peer-closes", test_peer_closes);
+  add_for_kinds ("/message/end/send-after-done", test_send_after_done);
   add_for_kinds ("/message/busy", test_busy);
   add_for_kinds ("/message/close-while-waiting", test_close_while_waiting);
   add_for_kinds ("/message/canceled", test_canceled);

@@ -203,13 +203,13 @@ test_invalid_arguments (TestDir *test G_GNUC_UNUSED, gconstpointer data)
   close_pair (s);
   test_assert_errno (dill_msend (s[0], &byte, 1, -1), EBADF);
   test_assert_errno (dill_mrecv (s[0], &byte, 1, -1), EBADF);
-  test_assert_errno (detach_kind (data, s[0]), EBADF);
+  check_detach_errno (data, s[0], EBADF);
 
   /* Nor does a byte stream know messages. */
   make_pair (s);
   test_assert_errno (dill_msend (s[0], &byte, 1, -1), ENOTSUP);
   test_assert_errno (dill_mrecv (s[0], &byte, 1, -1), ENOTSUP);
-  test_assert_errno (detach_kind (data, s[0]), ENOTSUP);
+  check_detach_errno (data, s[0], ENOTSUP);
   close_pair (s);
 }
 

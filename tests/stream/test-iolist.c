@@ -379,6 +379,27 @@ test_own_stream (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (own.n_calls, ==, 100);
 }
 
+/* Lists fail as single buffers do. */
+static void
+test_failures (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  Short list;
+  int s[2];
+
+  short_init (&list);
+  make_pair (s);
+  g_assert_no_errno (dill_bsend (s[1], "ab", 2, 0));
+  test_assert_errno (dill_brecvl (s[0], &list.items[0], &list.items[5], dill_now () + 2), ETIMEDOUT);
+  test_assert_errno (dill_brecvl (s[0], &list.items[0], &list.items[5], soon ()), ECONNRESET);
+
+  g_assert_no_errno (dill_ipc_done (s[0], soon ()));
+  test_assert_errno (dill_bsendl (s[0], &list.items[0], &list.items[5], soon ()), EPIPE);
+  test_assert_errno (dill_brecvl (s[1], &list.items[0], &list.items[5], soon ()), EPIPE);
+  g_assert_no_errno (dill_hclose (s[0]));
+  test_assert_errno (dill_bsendl (s[1], &list.items[0], &list.items[5], soon ()), ECONNRESET);
+  g_assert_no_errno (dill_hclose (s[1]));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -389,5 +410,6 @@ main (int argc, char **argv)
   test_add ("/iolist/circles", test_circles);
   test_add ("/iolist/long-circle", test_long_circle);
   test_add ("/iolist/own-stream", test_own_stream);
+  test_add ("/iolist/failures", test_failures);
   return g_test_run ();
 }

@@ -25,6 +25,7 @@ falls_due (Failure *failure)
   if (failure->error == 0 || failure->n_left-- > 0)
     return false;
 
+  test_errnos_note_injection ();
   errno = failure->error;
   failure->error = 0;
   return true;

@@ -9,8 +9,10 @@ static void
 check_second_receivers_until (int s, int64_t deadline)
 {
   char byte = 'x';
+  struct dill_iolist item = { &byte, 1, NULL, 0 };
 
   test_assert_errno (dill_brecv (s, &byte, 1, deadline), EBUSY);
+  test_assert_errno (dill_brecvl (s, &item, &item, deadline), EBUSY);
   test_assert_errno (dill_brecv (s, NULL, 1, deadline), EBUSY);
   test_assert_errno (dill_brecv_some (s, &byte, 1, deadline), EBUSY);
   test_assert_errno (dill_ipc_recvfd (s, deadline), EBUSY);
@@ -21,7 +23,11 @@ check_second_receivers_until (int s, int64_t deadline)
 static void
 check_second_senders_until (int s, int64_t deadline)
 {
-  test_assert_errno (dill_bsend (s, "x", 1, deadline), EBUSY);
+  char byte = 'x';
+  struct dill_iolist item = { &byte, 1, NULL, 0 };
+
+  test_assert_errno (dill_bsend (s, &byte, 1, deadline), EBUSY);
+  test_assert_errno (dill_bsendl (s, &item, &item, deadline), EBUSY);
   test_assert_errno (dill_bsend (s, NULL, 0, deadline), EBUSY);
   test_assert_errno (dill_ipc_sendfd (s, STDIN_FILENO, deadline), EBUSY);
   test_assert_errno (dill_ipc_done (s, deadline), EBUSY);

@@ -81,6 +81,8 @@ assert_chooser (const Chooser *chooser, int result, int error)
 {
   g_assert_cmpint (chooser->result, ==, result);
   g_assert_cmpstr (test_errno_name (chooser->error), ==, test_errno_name (error));
+  if (error != 0)
+    test_errnos_note ("dill_choose", error);
 }
 
 #define assert_choice(result, error, ...)                                                                              \
@@ -90,6 +92,8 @@ assert_chooser (const Chooser *chooser, int result, int error)
     int error_ = errno;                                                                                                \
     g_assert_cmpint (choice_, ==, result);                                                                             \
     g_assert_cmpint (error_, ==, error);                                                                               \
+    if (error_ != 0)                                                                                                   \
+      test_errnos_note ("dill_choose", error_);                                                                        \
   }                                                                                                                    \
   G_STMT_END
 

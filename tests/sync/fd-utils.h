@@ -46,7 +46,10 @@ finish_waiter (Waiter *waiter, int h, int result, int error)
   g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_assert_cmpint (waiter->result, ==, result);
   if (result < 0)
-    g_assert_cmpint (waiter->error, ==, error);
+    {
+      g_assert_cmpint (waiter->error, ==, error);
+      test_errnos_note (waiter->out ? "dill_fdout" : "dill_fdin", error);
+    }
   g_assert_no_errno (dill_hclose (h));
 }
 

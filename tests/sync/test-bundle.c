@@ -151,16 +151,20 @@ test_bad_input (void)
   struct dill_hvfs other = { query_nothing, close_nothing };
   int h = test_assert_ok (dill_hmake (&other));
   int b = test_assert_ok (dill_bundle ());
+  guint n_started = 0;
 
   test_assert_errno (dill_bundle_mem (NULL), EINVAL);
   test_assert_errno (dill_bundle_spawn (b, NULL, NULL), EINVAL);
   test_assert_errno (dill_spawn (NULL, NULL), EINVAL);
   test_assert_errno (dill_bundle_wait (h, 0), ENOTSUP);
   test_assert_errno (dill_bundle_spawn (h, sleep_for_ever, NULL), ENOTSUP);
+  test_assert_errno (dill_bundle_go (h, return_at_once (&n_started)), ENOTSUP);
   test_assert_null_errno (dill_hquery (b, &other), ENOTSUP);
   g_assert_no_errno (dill_hclose (h));
   g_assert_no_errno (dill_hclose (b));
   test_assert_errno (dill_bundle_spawn (b, sleep_for_ever, NULL), EBADF);
+  test_assert_errno (dill_bundle_go (b, return_at_once (&n_started)), EBADF);
+  g_assert_cmpuint (n_started, ==, 0);
 }
 
 /* The handle of a coroutine is a bundle like any other, with or without the member that it began with. */

@@ -1,12 +1,14 @@
 /* test-fd-waiters.c: those who wait for descriptors: one for each direction of a descriptor, many descriptors at once.
  *
  * Each is told of its own descriptor and direction alone, under its own context, and can be cancelled.  Nothing that the
- * library opens for them stays open.
+ * library opens for them stays open.  What epoll cannot hold for its nesting is refused.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "engine/poller.h"
 #include "fd-utils.h"
 
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
@@ -38,6 +40,32 @@ test_one_of_each_kind (void)
   finish_waiter (&out, h_out, 0, 0);
   clean_and_close (fds[0]);
   clean_and_close (fds[1]);
+}
+
+/* epoll descriptors in epoll descriptors, as many as the kernel takes: there is no room for the library's around them. */
+static void
+test_nested_too_deeply (void)
+{
+  struct epoll_event event = { .events = EPOLLIN };
+  int fds[10];
+  guint n = 0;
+
+  do
+    {
+      g_assert_cmpuint (n, <, G_N_ELEMENTS (fds));
+      fds[n++] = test_assert_ok (epoll_create1 (EPOLL_CLOEXEC));
+    }
+  while (n == 1 || epoll_ctl (fds[n - 1], EPOLL_CTL_ADD, fds[n - 2], &event) == 0);
+  g_assert_cmpstr (test_errno_name (errno), ==, "ELOOP");
+
+  if (dill_poller_reports_edges)
+    {
+      test_assert_errno (dill_fdin (fds[n - 2], soon ()), ELOOP);
+      test_assert_errno (dill_fdout (fds[n - 2], soon ()), ELOOP);
+    }
+  test_assert_errno (dill_fdin (fds[n - 2], 0), ETIMEDOUT);
+  while (n > 0)
+    clean_and_close (fds[--n]);
 }
 
 static void
@@ -208,6 +236,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/fd-waiters/one-of-each-kind", test_one_of_each_kind);
+  g_test_add_func ("/fd-waiters/nested-too-deeply", test_nested_too_deeply);
   g_test_add_func ("/fd-waiters/cancellation", test_cancellation);
   g_test_add_func ("/fd-waiters/taken-by-another", test_taken_by_another);
   g_test_add_func ("/fd-waiters/many-rounds", test_many_rounds);

@@ -6,11 +6,9 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "coroutine-utils.h"
+#include "fd-utils.h"
 
-#include <fcntl.h>
 #include <pthread.h>
-#include <unistd.h>
 
 /* What a parent may have, all of it in use: each has been waited for. */
 typedef struct
@@ -177,13 +175,20 @@ test_peer (Inheritance *all, gconstpointer data G_GNUC_UNUSED)
 static int
 wait_under_inherited (gpointer data G_GNUC_UNUSED)
 {
-  int fds[2];
+  static char stack[65536];
+  int fds[2], full[2];
 
   g_assert_no_errno (pipe (fds));
+  g_assert_no_errno (pipe (full));
+  fill (full[1]);
   test_expect_critical ("*forked child*", test_assert_errno (dill_msleep (soon ()), ENOTSUP));
   test_expect_critical ("*forked child*", test_assert_errno (dill_yield (), ENOTSUP));
   test_expect_critical ("*forked child*", test_assert_errno (dill_fdin (fds[0], soon ()), ENOTSUP));
+  test_expect_critical ("*forked child*", test_assert_errno (dill_fdout (full[1], soon ()), ENOTSUP));
   test_expect_critical ("*forked child*", test_assert_errno (dill_spawn (sleep_for_ever, NULL), ENOTSUP));
+  test_expect_critical ("*forked child*", test_assert_errno (dill_go (sleep_for_ever (NULL)), ENOTSUP));
+  test_expect_critical ("*forked child*",
+                        test_assert_errno (dill_go_mem (sleep_for_ever (NULL), stack, sizeof stack), ENOTSUP));
 
   /* What does not wait still works. */
   g_assert_no_errno (dill_msleep (0));

@@ -114,12 +114,15 @@ test_bad_memory (void)
 {
   guint n_ended = 0;
   StackArea area;
-  int b = test_assert_ok (dill_bundle ());
+  struct dill_hvfs other = { query_nothing, close_nothing };
+  int b = test_assert_ok (dill_bundle ()), h = test_assert_ok (dill_hmake (&other));
 
   stack_area_init (&area, SMALL_STACK, 0);
   test_assert_errno (dill_go_mem (return_at_once (&n_ended), NULL, SMALL_STACK), EINVAL);
   test_assert_errno (dill_bundle_go_mem (b, return_at_once (&n_ended), NULL, SMALL_STACK), EINVAL);
   test_assert_errno (dill_bundle_go_mem (-1, return_at_once (&n_ended), area.stack, SMALL_STACK), EBADF);
+  test_assert_errno (dill_bundle_go_mem (h, return_at_once (&n_ended), area.stack, SMALL_STACK), ENOTSUP);
+  g_assert_no_errno (dill_hclose (h));
   g_assert_cmpuint (n_ended, ==, 0);
   g_assert_cmpuint (stack_area_check (&area), ==, 0);
   stack_area_clear (&area);
