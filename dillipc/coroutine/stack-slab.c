@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #ifndef MADV_GUARD_INSTALL
@@ -64,11 +65,12 @@ dill_stack_slab_new (unsigned n_stacks, size_t stack_size)
   return slab;
 }
 
-/* Whether a program that touches PAGE is stopped. */
+/* Whether a program that touches PAGE is stopped.  By a call whose one fault is a place that it cannot write to; what the
+ * kernel reads, Valgrind looks at first, and falls into the guard itself. */
 static bool
-is_out_of_reach (const char *page)
+is_out_of_reach (char *page)
 {
-  return access (page, F_OK) != 0 && errno == EFAULT;
+  return uname ((struct utsname *) (void *) page) != 0;
 }
 
 /* Makes a guard of the page before a stack, without splitting the mapping if that can be. */

@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #ifndef MADV_GUARD_INSTALL
@@ -99,7 +100,7 @@ has_guard_install (void)
 {
   void *page = mmap (NULL, page_size (), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   gboolean has_it
-      = madvise (page, page_size (), MADV_GUARD_INSTALL) == 0 && access (page, F_OK) != 0 && errno == EFAULT;
+      = madvise (page, page_size (), MADV_GUARD_INSTALL) == 0 && uname (page) != 0 && errno == EFAULT;
 
   munmap (page, page_size ());
   return has_it;

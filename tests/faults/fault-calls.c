@@ -56,7 +56,6 @@
 WRAP_ALLOCATION (malloc, (size_t size), (size))
 WRAP_ALLOCATION (strdup, (const char *text), (text))
 WRAP (int, mprotect, (void *memory, size_t size, int protection), (memory, size, protection), -1)
-WRAP (int, access, (const char *path, int mode), (path, mode), -1)
 WRAP (int, madvise, (void *memory, size_t size, int advice), (memory, size, advice), -1)
 
 void *fault_calloc (size_t n, size_t size);

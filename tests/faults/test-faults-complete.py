@@ -27,7 +27,7 @@ HARMLESS = re.compile(
     r"""
     g_\w+                                                             # GLib, which has faults of its own
   | mem\w+ | str(?!dup)\w+ | (__isoc\d+_)?sscanf | snprintf | qsort   # memory and text
-  | (secure_)?getenv | getauxval | getpid | syscall | sysconf         # the process: syscall () asks for the thread's id
+  | (secure_)?getenv | getauxval | getpid | syscall | sysconf | uname # the process: syscall () asks for the thread's id
   | atexit                                                            # of builds with AddressSanitizer alone
   | pthread_(mutex_\w+|once|join|sigmask|getspecific) | sigfillset
   | __pthread_(un)?register_cancel | __pthread_unwind_next | __sigsetjmp  # pthread_cleanup_push ()
