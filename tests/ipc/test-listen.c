@@ -188,6 +188,55 @@ test_keep_file (TestDir *test, gconstpointer data)
     }
 }
 
+/* A stolen listener is somebody else's, with its file. */
+static void
+test_stolen (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  int ls = test_assert_ok (dill_ipc_listen (test->path, 5));
+  int fd = test_assert_ok (dill_ipc_steal_fd (ls)), client;
+
+  test_assert_errno (dill_hclose (ls), EBADF);
+  client = test_assert_ok (dill_ipc_connect (test->path, soon ()));
+  close (test_assert_ok (accept4 (fd, NULL, NULL, SOCK_CLOEXEC)));
+  g_assert_no_errno (dill_hclose (client));
+  close (fd);
+  g_assert_no_errno (access (test->path, F_OK));
+}
+
+/* With names as long as they may be, at a path that is relative to where the process was then. */
+static int
+serve_at_long_path (gpointer data)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autofree char *name = g_strnfill (NAME_MAX, 'n');
+  g_autofree char *parent = g_build_filename (name, name, NULL);
+  g_autofree char *relative = g_build_filename (parent, name, NULL);
+  g_autofree char *absolute = g_build_filename (data, relative, NULL);
+  int ls, client, s;
+
+  g_main_context_push_thread_default (context);
+  g_assert_no_errno (chdir (data));
+  g_assert_no_errno (mkdir (name, 0700));
+  g_assert_no_errno (mkdir (parent, 0700));
+  ls = test_assert_ok (dill_ipc_listen (relative, 5));
+  g_assert_no_errno (chdir ("/"));
+  client = test_assert_ok (dill_ipc_connect (absolute, soon ()));
+  s = test_assert_ok (dill_ipc_accept (ls, soon ()));
+  g_assert_no_errno (dill_hclose (client));
+  g_assert_no_errno (dill_hclose (s));
+  g_assert_no_errno (access (absolute, F_OK));
+  g_assert_no_errno (dill_hclose (ls));
+  test_assert_errno (access (absolute, F_OK), ENOENT);
+  g_main_context_pop_thread_default (context);
+  return 0;
+}
+
+static void
+test_long_path (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  g_assert_cmpint (test_in_child (serve_at_long_path, test->dir), ==, 0);
+}
+
 static int
 listen_after_fork (gpointer data)
 {
@@ -237,6 +286,8 @@ main (int argc, char **argv)
   test_add ("/listen/no-permission", test_no_permission);
   test_add_data ("/listen/keep-file/hclose", GSIZE_TO_POINTER (false), test_keep_file);
   test_add_data ("/listen/keep-file/ipc-close", GSIZE_TO_POINTER (true), test_keep_file);
+  test_add ("/listen/stolen", test_stolen);
+  test_add ("/listen/long-path", test_long_path);
   test_add ("/listen/no-descriptor", test_no_descriptor_left);
   test_add ("/listen/kernel-errors", test_kernel_errors);
   test_add ("/listen/inherited-context", test_inherited_context);
