@@ -64,12 +64,13 @@ static struct dill_engine *
 source_engine (GSource *base)
 {
   struct dill_source *source = (struct dill_source *) base;
+  struct dill_engine *engine = NULL;
 
   dill_announce_receive (source);
-  if (source->thread != dill_thread_self || source->engine == NULL || dill_engine_is_inherited (source->engine))
-    return NULL;
-
-  return source->engine;
+  if (source->thread == dill_thread_self && source->engine != NULL && !dill_engine_is_inherited (source->engine))
+    engine = source->engine;
+  dill_announce_give (source);
+  return engine;
 }
 
 /* How much this thread has worked, in microseconds. */
@@ -296,17 +297,20 @@ source_lose (gpointer data)
   dill_lock_release ();
 }
 
-/* It has ended in the engine's thread. */
+/* It has ended in the engine's thread, unless the tie is cut. */
 static void
 source_finalize (GSource *source)
 {
-  struct dill_engine *engine = ((struct dill_source *) source)->engine;
+  struct dill_engine *engine;
 
-  if (engine == NULL)
-    return;
+  dill_lock_take ();
+  engine = ((struct dill_source *) source)->engine;
+  if (engine != NULL)
+    engine->source = NULL;
+  dill_lock_release ();
 
-  engine->source = NULL;
-  dill_engine_end (engine);
+  if (engine != NULL)
+    dill_engine_end (engine);
 }
 
 /* No source of the library has anything to call: this stands for the end that comes with it. */
