@@ -7,6 +7,8 @@
 #   clang       the default build by clang
 #   poller      with GLib's own polling instead of epoll
 #   sanitizers  with AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
+#   tsan        the tests with threads, several contexts, and forks, with clang's ThreadSanitizer
+#   valgrind    some programs of each layer under Valgrind's memcheck, with its search for leaks
 #   no-sockets  without sockets: coroutines, channels and what else is left
 #   ucontext    without assembly, as far as the tests can do without dill_go ()
 #   fuzz        with libFuzzer, for some seconds ($FUZZ_SECONDS for each target)
@@ -20,7 +22,25 @@ set -eu
 cd "$(dirname "$0")/.."
 source_dir=$PWD
 build_root=${BUILD_ROOT:-$source_dir/build}
-all_stages='gcc clang poller sanitizers no-sockets ucontext fuzz'
+all_stages='gcc clang poller sanitizers tsan valgrind no-sockets ucontext fuzz'
+
+# What the stages of that name run: it has to be worth its time.  "meson test --setup=NAME" in such a build runs all.
+tsan_tests='
+  test-await test-await-gio test-await-places test-bundle-close test-canceled test-channel test-choose
+  test-connection-source-shared test-context-end test-contexts test-endings test-engine test-fd-waiters test-fork
+  test-gio test-handle test-loops test-member test-nested-loops test-peers test-random test-source test-source-contexts
+  test-source-lifetime test-stack-overflow test-stress test-thread-end test-threads test-wait
+'
+valgrind_tests='
+  test-stack test-stack-guard test-context
+  test-engine test-poll-function test-source test-timer test-wait
+  test-bundle test-bundle-close test-channel test-choose test-context-end test-endings test-fd test-fork test-own-stack
+  test-random test-thread-end test-threads
+  test-bytestream test-iolist test-no-buffers
+  test-accept test-close test-connection test-descriptor test-listen test-memory test-place
+  test-message test-prefix test-suffix
+  test-await test-connection-source test-gio test-listener-source test-source-lifetime
+'
 
 # What programs print is compared, and read as UTF-8.
 export LC_ALL=C.UTF-8
@@ -69,6 +89,7 @@ configure ()
 }
 
 # Builds NAME in a folder of its own, and runs the tests.  build_and_test NAME COMPILER "TEST OPTIONS" OPTION...
+# With $setup they run in that one of their set-ups, and $targets is all that is built.
 build_and_test ()
 {
   name=$1
@@ -79,7 +100,8 @@ build_and_test ()
   started=$(now)
 
   echo "== $name: $compiler $*"
-  if ! configure "$dir" "$compiler" "$@" || ! quietly "$build_root/build.log" ninja -C "$dir"
+  # shellcheck disable=SC2086  # a list of words
+  if ! configure "$dir" "$compiler" "$@" || ! quietly "$build_root/build.log" ninja -C "$dir" $targets
   then
     echo "    FAILED: it does not build"
     record 0 1
@@ -89,12 +111,13 @@ build_and_test ()
 
   # Meson fails when a test does; the log says more.
   started=$(now)
-  rm -f "$dir/meson-logs/testlog.json"
+  log=$dir/meson-logs/testlog${setup:+-$setup}.json
+  rm -f "$log"
   # shellcheck disable=SC2086  # a list of words
-  meson test -C "$dir" --no-rebuild $test_options >"$build_root/test.log" 2>&1 </dev/null || true
-  if [ -s "$dir/meson-logs/testlog.json" ]
+  meson test -C "$dir" --no-rebuild ${setup:+--setup="$setup"} $test_options >"$build_root/test.log" 2>&1 </dev/null || true
+  if [ -s "$log" ]
   then
-    python3 tests/tools/count-tap.py "$dir/meson-logs/testlog.json" "$totals" || true
+    python3 tests/tools/count-tap.py "$log" "$totals" || true
   else
     sed 's/^/    | /' "$build_root/test.log"
     echo "    FAILED: no test was run"
@@ -119,6 +142,18 @@ run_gtester ()
     record 0 1
   fi
 }
+
+# Builds some tests only, and runs them under a tool.  run_under SETUP COMPILER "TEST..." OPTION...
+run_under ()
+(
+  setup=$1
+  compiler=$2
+  tests=$3
+  shift 3
+  # shellcheck disable=SC2086  # a list of words
+  targets=$(printf 'tests/%s ' $tests)
+  build_and_test "$setup" "$compiler" "$tests" -Dexamples=false -Ddocs=disabled "$@"
+)
 
 run_fuzzers ()
 {
@@ -155,6 +190,12 @@ run_stage ()
         build_and_test sanitizers gcc '--timeout-multiplier 3' -Db_sanitize=address,undefined
       )
       ;;
+    tsan)
+      run_under tsan clang "$tsan_tests" -Db_sanitize=thread -Db_lundef=false
+      ;;
+    valgrind)
+      run_under valgrind gcc "$valgrind_tests"
+      ;;
     no-sockets)
       build_and_test no-sockets gcc '' -Dsockets=disabled
       ;;
@@ -167,6 +208,8 @@ run_stage ()
   esac
 }
 
+setup=
+targets=
 stages=
 for argument in "$@"
 do

@@ -78,6 +78,9 @@ reallocarray (void *memory, size_t n, size_t size)
 static inline bool
 malloc_skip_test (bool glib_too)
 {
+  if (test_skip_under (TEST_UNDER_VALGRIND, "it stands there itself"))
+    return true;
+
   if (CAN_COUNT_MALLOC && !glib_too)
     return false;
 

@@ -54,6 +54,14 @@ test_skip_under (guint tools, const char *reason)
   return TRUE;
 }
 
+void
+test_tool_begin_child (void)
+{
+#if defined(HAVE_VALGRIND_H) && defined(VALGRIND_CLO_CHANGE)
+  VALGRIND_CLO_CHANGE ("--leak-check=no");
+#endif
+}
+
 /* By experience, and on the safe side. */
 guint
 test_slowdown (void)

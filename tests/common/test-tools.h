@@ -38,6 +38,10 @@ guint test_tool (void);
 /* Marks the case as skipped, for REASON, and returns TRUE, if this program runs under one of TOOLS. */
 gboolean test_skip_under (guint tools, const char *reason);
 
+/* What a forked child does first: it ends wherever it is, perhaps in a coroutine, and what its parent had on other stacks is
+ * no leak of the child's.  Errors are errors there, too. */
+void test_tool_begin_child (void);
+
 /* How many times as long as usual things may take: 1 without a tool. */
 guint test_slowdown (void);
 

@@ -293,6 +293,7 @@ typedef struct
   bool comes_late; /* when there has been a call back already */
   Steps steps;
   struct dill_await *await;
+  TestStep published; /* how often */
 } Relay;
 
 static gboolean
@@ -300,7 +301,7 @@ publish (gpointer data)
 {
   Relay *relay = data;
 
-  g_async_queue_push (relay->steps.to_main, relay->await);
+  test_step_reach (&relay->published, relay->published.number + 1);
   return G_SOURCE_REMOVE;
 }
 
@@ -342,13 +343,14 @@ static void
 test_other_thread (gconstpointer data)
 {
   guint variant = GPOINTER_TO_UINT (data);
-  Relay relay = { .by_coroutine = variant & 1, .comes_late = variant & 2, .steps = steps_new () };
+  Relay relay = { .by_coroutine = variant & 1, .comes_late = variant & 2, .steps = steps_new (), .published = TEST_STEP_INIT };
 
-  for (guint i = 0; i < 20; i++)
+  for (int i = 0; i < 20; i++)
     {
       GThread *thread = test_thread_start (run_elsewhere, &relay);
 
-      finish (begin (next_step (relay.steps.to_main), NULL), 5);
+      test_step_await (&relay.published, i + 1);
+      finish (begin (relay.await, NULL), 5);
       test_iterate_until (!g_main_context_pending (NULL));
       if (relay.comes_late)
         g_async_queue_push (relay.steps.from_main, &relay);

@@ -68,6 +68,9 @@ turns_before_coroutine (GMainContext *context)
 static void
 test_order (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
+  if (test_skip_under (TEST_UNDER_VALGRIND, "whoever is slow steps back for the others"))
+    return;
+
   /* Side by side at first: in the same turn, one after the other. */
   g_assert_cmpuint (turns_before_coroutine (NULL), <=, 1);
 
@@ -97,6 +100,9 @@ static void
 test_descriptors (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
   static const int priorities[] = { G_PRIORITY_HIGH, G_PRIORITY_LOW };
+
+  if (test_skip_under (TEST_UNDER_VALGRIND, "whoever is slow steps back for the others"))
+    return;
 
   for (guint i = 0; i < G_N_ELEMENTS (priorities); i++)
     {

@@ -17,6 +17,9 @@ test_no_descriptor_left (TestDir *test, gconstpointer data)
   char mem[DILL_IPC_SIZE];
   FdLimit limit;
 
+  if (skip_without_fd_limit ())
+    return;
+
   if (!waits)
     clients[0] = connect_number (test->path, 0);
   clients[1] = test_assert_ok (socket (AF_UNIX, SOCK_STREAM, 0));

@@ -121,6 +121,9 @@ test_no_number_left (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUS
   FdLimit limit;
   Chunk chunk;
 
+  if (skip_without_fd_limit ())
+    return;
+
   make_sockets (fds);
   g_assert_cmpint (send_with_files (fds[0], "a", 1, file, 1), ==, 1);
   fd_limit_begin (&limit, 0);

@@ -263,7 +263,7 @@ test_close_resets_waiting (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
   int ls = test_assert_ok (dill_ipc_listen (test->path, 5));
   int s = test_assert_ok (dill_ipc_connect (test->path, soon ()));
-  char byte;
+  char byte = 'x';
 
   g_assert_no_errno (dill_hclose (ls));
   test_assert_errno (dill_brecv (s, &byte, 1, soon ()), ECONNRESET);

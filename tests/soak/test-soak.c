@@ -90,7 +90,8 @@ drive (gpointer data)
   for (guint i = 0; i < herd->n_clients; i++)
     pids[i] = start_client (herd, seed++);
 
-  while (g_get_monotonic_time () < end)
+  /* One at least, though on a slow machine starting them may have taken all the time there is. */
+  do
     {
       guint victim = g_random_int_range (0, (gint32) herd->n_clients);
       gint64 next = g_get_monotonic_time () + KILL_PAUSE_US;
@@ -101,6 +102,7 @@ drive (gpointer data)
       n_killed++;
       g_poll (NULL, 0, (int) MAX ((next - g_get_monotonic_time ()) / 1000, 0));
     }
+  while (g_get_monotonic_time () < end);
 
   for (guint i = 0; i < herd->n_clients; i++)
     kill (pids[i], SIGKILL);
