@@ -169,6 +169,9 @@ test_signals (void)
   sigset_t set;
   int h;
 
+  if (test_skip_under (TEST_UNDER_TSAN, "it handles signals late: not before whoever waits for the sender has returned"))
+    return;
+
   /* The other thread takes none, so that they all come here. */
   g_assert_no_errno (pipe (fds));
   start_storm ();
