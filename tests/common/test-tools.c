@@ -1,7 +1,8 @@
 /* test-tools.c: the tools that test programs run under.
  *
  * The sanitizers are known when this is compiled, with the same flags as the programs.  For Valgrind the client request
- * needs its header; a build without that takes Valgrind for a slow machine.
+ * needs its header; a build without that takes Valgrind for a slow machine.  An emulator does its best not to be
+ * noticed: Meson tells of it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -10,6 +11,14 @@
 #if defined(HAVE_VALGRIND_H)
 #include <valgrind/valgrind.h>
 #endif
+
+const char *
+test_emulator (void)
+{
+  const char *wrapper = g_getenv ("MESON_EXE_WRAPPER");
+
+  return wrapper != NULL && *wrapper != '\0' ? wrapper : NULL;
+}
 
 guint
 test_tool (void)
@@ -22,6 +31,8 @@ test_tool (void)
   if (RUNNING_ON_VALGRIND)
     return TEST_UNDER_VALGRIND;
 #endif
+  if (test_emulator () != NULL)
+    return TEST_UNDER_EMULATOR;
   return 0;
 }
 
@@ -36,6 +47,8 @@ tool_name (guint tool)
       return "ThreadSanitizer";
     case TEST_UNDER_VALGRIND:
       return "Valgrind";
+    case TEST_UNDER_EMULATOR:
+      return "an emulator";
     default:
       g_return_val_if_reached ("no tool");
     }
@@ -71,6 +84,7 @@ test_slowdown (void)
     case TEST_UNDER_ASAN:
       return 3;
     case TEST_UNDER_TSAN:
+    case TEST_UNDER_EMULATOR:
       return 5;
     case TEST_UNDER_VALGRIND:
       return 20;

@@ -1,4 +1,5 @@
-/* test-tools.h: the tools that test programs run under: AddressSanitizer, ThreadSanitizer, Valgrind.
+/* test-tools.h: the tools that test programs run under: AddressSanitizer, ThreadSanitizer, Valgrind, an emulator of
+ * another processor.
  *
  * They make everything slower and larger, and do some things to a process that nothing else does.  A case that cannot
  * hold under one of them skips with a reason, here; one that merely takes longer multiplies its limits.
@@ -30,7 +31,8 @@ G_BEGIN_DECLS
 #define TEST_UNDER_ASAN (1u << 0)
 #define TEST_UNDER_TSAN (1u << 1)
 #define TEST_UNDER_VALGRIND (1u << 2)
-#define TEST_UNDER_ANY (TEST_UNDER_ASAN | TEST_UNDER_TSAN | TEST_UNDER_VALGRIND)
+#define TEST_UNDER_EMULATOR (1u << 3)
+#define TEST_UNDER_ANY (TEST_UNDER_ASAN | TEST_UNDER_TSAN | TEST_UNDER_VALGRIND | TEST_UNDER_EMULATOR)
 
 /* The one that this program runs under, or 0. */
 guint test_tool (void);
@@ -41,6 +43,12 @@ gboolean test_skip_under (guint tools, const char *reason);
 /* What a forked child does first: it ends wherever it is, perhaps in a coroutine, and what its parent had on other stacks is
  * no leak of the child's.  Errors are errors there, too. */
 void test_tool_begin_child (void);
+
+/* Why where several descriptors come in one message: what the program has no room for stays in the emulator. */
+#define TEST_LETS_DESCRIPTORS_IN "it gives the kernel more room for descriptors than the program asked for"
+
+/* The emulator with its options, or NULL: that is Meson's exe_wrapper. */
+const char *test_emulator (void);
 
 /* How many times as long as usual things may take: 1 without a tool. */
 guint test_slowdown (void);

@@ -64,6 +64,25 @@ test_dir_tear_down (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   g_clear_pointer (&test->path, g_free);
 }
 
+char **
+test_own_command (const char *const *before, const char *argument)
+{
+  g_auto (GStrv) emulator = g_strsplit (test_emulator () != NULL ? test_emulator () : "", " ", -1);
+  GPtrArray *words = g_ptr_array_new ();
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; before[i] != NULL; i++)
+    g_ptr_array_add (words, g_strdup (before[i]));
+  for (guint i = 0; emulator[i] != NULL; i++)
+    g_ptr_array_add (words, g_strdup (emulator[i]));
+  g_ptr_array_add (words, g_file_read_link ("/proc/self/exe", &error));
+  g_assert_no_error (error);
+  g_ptr_array_add (words, g_strdup (argument));
+  g_ptr_array_add (words, NULL);
+
+  return (char **) g_ptr_array_free (words, FALSE);
+}
+
 /* Those of Valgrind's own are above what it says the hard limit is. */
 guint
 test_count_fds (void)

@@ -37,6 +37,10 @@ void test_dir_tear_down (TestDir *test, gconstpointer data);
 /* The same with DATA as FUNC's second argument, for one function that serves several cases. */
 #define test_add_data(name, data, func) g_test_add (name, TestDir, data, test_dir_set_up, func, test_dir_tear_down)
 
+/* An argv for g_spawn_sync () and the like: the words BEFORE, this program, in its emulator if it is in one, and
+ * ARGUMENT. */
+char **test_own_command (const char *const *before, const char *argument);
+
 /* How many descriptors this process has open. */
 guint test_count_fds (void);
 

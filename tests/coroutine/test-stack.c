@@ -56,11 +56,11 @@ test_environment (void)
     { "1073741825", DEFAULT_SIZE },
     { "99999999999999999999999999", DEFAULT_SIZE },
   };
-  g_autofree char *self = g_file_read_link ("/proc/self/exe", NULL);
+  static const char *const nothing[] = { NULL };
+  g_auto (GStrv) command = test_own_command (nothing, "--print-size");
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      const char *argv[] = { self, "--print-size", NULL };
       g_auto (GStrv) environment = g_environ_unsetenv (g_get_environ (), "DILLIPC_STACK_SIZE");
       g_autofree char *output = NULL;
       g_autoptr (GError) error = NULL;
@@ -68,7 +68,7 @@ test_environment (void)
 
       if (cases[i].value != NULL)
         environment = g_environ_setenv (environment, "DILLIPC_STACK_SIZE", cases[i].value, TRUE);
-      g_spawn_sync (NULL, (char **) argv, environment, 0, NULL, NULL, &output, NULL, &status, &error);
+      g_spawn_sync (NULL, command, environment, G_SPAWN_SEARCH_PATH, NULL, NULL, &output, NULL, &status, &error);
       g_assert_no_error (error);
       g_assert_cmpint (status, ==, 0);
       g_assert_cmpuint (g_ascii_strtoull (output, NULL, 10), ==, MAX (cases[i].size, page_size ()));

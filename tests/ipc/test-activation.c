@@ -314,8 +314,8 @@ test_systemd (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   g_autofree char *tool = g_find_program_in_path ("systemd-socket-activate");
   g_autofree char *first = g_build_filename (test->dir, "first", NULL);
   g_autofree char *second = g_build_filename (test->dir, "second", NULL);
-  g_autofree char *self = g_file_read_link ("/proc/self/exe", NULL);
-  const char *arguments[] = { tool, "-l", first, "-l", second, "--fdname=first:second", self, SERVICE, NULL };
+  const char *starter[] = { tool, "-l", first, "-l", second, "--fdname=first:second", NULL };
+  g_auto (GStrv) command = test_own_command (starter, SERVICE);
   g_autoptr (GError) error = NULL;
   TestLimit limit;
   int said;
@@ -329,8 +329,8 @@ test_systemd (TestDir *test, gconstpointer data G_GNUC_UNUSED)
       return;
     }
 
-  g_spawn_async_with_pipes (NULL, (char **) arguments, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid, NULL, NULL,
-                            &said, &error);
+  g_spawn_async_with_pipes (NULL, command, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid, NULL, NULL, &said,
+                            &error);
   g_assert_no_error (error);
 
   test_limit_begin (&limit, NULL, "systemd-socket-activate");

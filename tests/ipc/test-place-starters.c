@@ -179,6 +179,8 @@ judge (const Race *race, int report_fd, const Mix *mix)
   count_reports (report_fd, N_STARTERS, counts, &server);
   if (counts[HELPLESS] > 0)
     g_test_skip ("ptrace or seccomp filters are not permitted here");
+  if (counts[HELPLESS] == N_STARTERS)
+    return;
 
   g_test_message ("%u serve, %u refused, %u stopped, %u killed", counts[SERVES], counts[REFUSED], counts[STOPPED],
                   counts[KILLED]);
