@@ -61,6 +61,13 @@ test_unwinder (void)
       g_test_skip ("the C library's makecontext () has its own way to end a back-trace");
       return;
     }
+#if defined(__ARM_EABI__)
+  if (trace.n_frames == 0)
+    {
+      g_test_skip ("this processor has tables of its own for unwinders, and the program is built without");
+      return;
+    }
+#endif
   /* Sanitizers put one of their own before backtrace (). */
   g_assert_cmpint (trace.n_frames, >=, 8);
   g_assert_cmpint (trace.n_frames, <=, 9);

@@ -93,13 +93,13 @@ drain (gpointer data)
   return NULL;
 }
 
-/* Sends 64 GiB, all of them the same megabyte. */
+/* Sends 64 GiB, or with 32 bits as much as one call can, all of it the same megabyte. */
 static void
 send_much (void *data)
 {
   enum
   {
-    N = 1 << 16,
+    N = sizeof (void *) < 8 ? 2047 : 1 << 16,
     LENGTH = 1 << 20
   };
   g_autofree struct dill_iolist *items = g_new0 (struct dill_iolist, N);
@@ -126,6 +126,12 @@ test_fast_peer (TestDir *test G_GNUC_UNUSED, gconstpointer data)
   Call call = { .buffer = NULL, .length = SSIZE_MAX };
   GThread *thread;
   int fd;
+
+  if (sizeof (void *) < 8)
+    {
+      g_test_skip ("the 2 GiB that one call can transfer with 32 bits may be through before the deadline");
+      return;
+    }
 
   make_half_pair (&call.s, &fd);
   thread = g_thread_new ("peer", fast->peer, GINT_TO_POINTER (fd));
