@@ -70,8 +70,8 @@ test_file (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 
 /* --- Streams --- */
 
-/* The time begins when the operation has, which may take longer than that: with a deadline that has passed nobody waits,
- * not even for the end of what was cancelled. */
+/* The time begins when the operation has, which may take longer than that: with a deadline that has passed nobody
+ * waits, not even for the end of what was cancelled. */
 static gssize
 read_some (GInputStream *stream, char *buffer, gsize size, gint milliseconds)
 {

@@ -6,8 +6,8 @@
 # On Debian and its kin by apt-get, as root or through sudo.  For other distributions it names the packages to the best of
 # its knowledge, untested, and stops.  Says what it does, and nothing when all is there.
 #
-# With "test" it tries to install optional packages, too.  Those that cannot be had are named, and that is all: the tests
-# that need them are skipped.
+# With "test" it tries to install optional packages, too.  Those that cannot be had are named, and that is all: the
+# tests that need them are skipped.
 #
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -eu
