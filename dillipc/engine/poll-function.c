@@ -9,6 +9,9 @@
  * The wake-up descriptor may be registered for good, since it lives as long as the context.  GLib does not say which one
  * it is; but it is the one that g_main_context_wakeup () makes readable.
  *
+ * Where a wait drives the context, the whole turn can be done here: GLib is asked what it would do, and if that is to wait
+ * for nothing but the two descriptors, there is no need to go through its loop.
+ *
  * Relies on: epoll(7); g_main_context_set_poll_func ().
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -19,7 +22,7 @@
 #include <stdlib.h>
 
 /* On a single processor a spin never pays: then it must be rare. */
-#define SPINS_PAUSE_MAX 1023
+#define SPINS_PAUSE 1023
 
 static bool
 is_readable (int fd)
@@ -96,7 +99,7 @@ spin_and_wait (struct dill_engine *engine, struct epoll_event *events, int timeo
         n_events = epoll_wait (fd, events, DILL_N_EVENTS, 0);
       while (n_events == 0 && g_get_monotonic_time () < end);
 
-      dill_attempts_learn (&engine->spins, n_events > 0, SPINS_PAUSE_MAX);
+      dill_attempts_learn (&engine->spins, n_events > 0, 1, SPINS_PAUSE);
       if (n_events != 0)
         return n_events;
     }
@@ -145,6 +148,29 @@ poll_function (GPollFD *fds, guint n_fds, int timeout)
     return g_poll (fds, n_fds, timeout);
 
   return wait_in_epoll (engine, &fds[own], &fds[!own], timeout);
+}
+
+bool
+dill_poll_function_rest (struct dill_engine *engine)
+{
+  struct dill_gathering *gathering = engine->poller.gathering;
+  GMainContext *context = engine->context;
+  GPollFD fds[2];
+  int priority, timeout, own;
+
+  if (gathering->n_events > 0 || gathering->wakeup_fd < 0 || g_main_context_get_poll_func (context) != poll_function
+      || g_main_context_prepare (context, &priority)
+      || g_main_context_query (context, priority, &timeout, fds, G_N_ELEMENTS (fds)) != G_N_ELEMENTS (fds))
+    return false;
+
+  own = fds[1].fd == engine->poller.epoll.fd;
+  if (fds[own].fd != engine->poller.epoll.fd || fds[!own].fd != gathering->wakeup_fd
+      || wait_in_epoll (engine, &fds[own], &fds[!own], timeout) < 0)
+    return false;
+
+  /* The check functions are not called: nobody has anything to check, and the context is going to ask again. */
+  engine->is_prepared = false;
+  return gathering->n_events > 0 && fds[!own].revents == 0;
 }
 
 void

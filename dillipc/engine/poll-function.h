@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/epoll.h>
 
 struct dill_engine;
@@ -26,3 +27,6 @@ void dill_poll_function_install (struct dill_engine *engine);
 
 /* Forgets what was gathered. */
 void dill_poll_function_clear (struct dill_poller *poller);
+
+/* dill_poller_rest () for an engine with a gathering. */
+bool dill_poll_function_rest (struct dill_engine *engine);

@@ -221,3 +221,9 @@ dill_poller_collect (struct dill_engine *engine)
     return DILL_FOUND_NOTHING;
   return n_events < DILL_N_EVENTS ? DILL_FOUND_ALL : DILL_FOUND_MUCH;
 }
+
+bool
+dill_poller_rest (struct dill_engine *engine)
+{
+  return engine->poller.gathering != NULL && dill_poll_function_rest (engine);
+}

@@ -145,3 +145,10 @@ dill_poller_collect (struct dill_engine *engine)
 
   return findings;
 }
+
+bool
+dill_poller_rest (struct dill_engine *engine)
+{
+  (void) engine;
+  return false;
+}

@@ -16,20 +16,14 @@
 #include "engine/lock.h"
 #include "engine/source-name.h"
 #include "engine/thread.h"
+#include "engine/turn.h"
 #include "engine/wait.h"
 #include <dillipc/dill-time.h>
 #include <limits.h>
 #include <time.h>
 
-#define DISPATCH_MAX_US 1000
 #define BUSY_MAX_US 5000
 #define TURNS_TO_PASS 2
-#define TRIM_PAUSE_US 5000
-#define LOOKS_PAUSE_MAX 63
-
-/* How long a round between two looks at descriptors and timers ought to take, and how many resumptions it may have. */
-#define ROUND_MIN_US 50
-#define QUOTA_MAX 128
 
 struct dill_source
 {
@@ -152,70 +146,10 @@ source_check (GSource *source)
   return FALSE;
 }
 
-static void
-wake_expired (struct dill_engine *engine)
-{
-  int64_t now;
-
-  if (engine->timers.root == NULL)
-    return;
-
-  now = dill_now ();
-  while (engine->timers.root != NULL && engine->timers.root->deadline <= now)
-    {
-      struct dill_wait *wait = dill_container_of (engine->timers.root, struct dill_wait, timer);
-
-      dill_wait_wake (wait, wait->retry ? DILL_READY : DILL_TIMED_OUT);
-    }
-}
-
-/* Descriptors and timers are looked at after so many resumptions as take about a quarter of a millisecond. */
-static void
-adapt_quota (struct dill_engine *engine, int64_t elapsed)
-{
-  if (elapsed < ROUND_MIN_US)
-    engine->quota_size = MIN (2 * engine->quota_size, QUOTA_MAX);
-  else if (elapsed > DILL_ROUND_MAX_US)
-    engine->quota_size = MAX (engine->quota_size / 4, 1);
-}
-
-/* Before the program may sleep for long, stacks that a burst has left behind go back to the system; but not at each turn
- * of a loop that needs them again at the next. */
-static void
-trim_stacks (struct dill_thread *thread, int64_t now)
-{
-  if (now - thread->last_trim < TRIM_PAUSE_US)
-    return;
-
-  thread->last_trim = now;
-  dill_scheduler_reap (thread);
-  dill_thread_release_stacks (thread);
-  dill_stack_pool_trim (&thread->stacks);
-}
-
-/* Before the context waits, another look at the descriptors saves a turn of its loop if there is something new, and is a
- * system call in vain if there is not.  LAST is what the one before has found. */
-static enum dill_findings
-look_again (struct dill_engine *engine, enum dill_findings last)
-{
-  enum dill_findings findings;
-
-  if (last == DILL_FOUND_NOTHING || (last == DILL_FOUND_ALL && !dill_attempts_is_due (&engine->looks)))
-    return DILL_FOUND_NOTHING;
-
-  findings = dill_poller_collect (engine);
-  dill_attempts_learn (&engine->looks, findings != DILL_FOUND_NOTHING, LOOKS_PAUSE_MAX);
-  return findings;
-}
-
 static gboolean
 source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 {
   struct dill_engine *engine = source_engine (source);
-  struct dill_thread *thread;
-  enum dill_findings findings;
-  int64_t start, round_start, now;
-  bool is_returning;
 
   (void) callback;
   (void) user_data;
@@ -227,40 +161,16 @@ source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 
   /* If there was work before the context polled, GLib has not called the check function: what was found is news. */
   (void) dill_poller_check (engine);
-  thread = engine->thread;
   engine->is_prepared = false;
   if (G_UNLIKELY (g_source_get_ready_time (source) >= 0))
     {
       g_source_set_ready_time (source, -1);
-      dill_errand_run_all (thread);
+      dill_errand_run_all (engine->thread);
     }
   if (engine->is_next)
     begin_turns (engine);
-  start = now = g_get_monotonic_time ();
-  findings = dill_poller_collect (engine);
-
-  for (;;)
-    {
-      round_start = now;
-      wake_expired (engine);
-      if (dill_list_is_empty (&engine->ready))
-        break;
-
-      thread->slice_start = round_start;
-      engine->quota = engine->quota_size;
-      is_returning = dill_scheduler_run (thread, engine);
-      now = g_get_monotonic_time ();
-      adapt_quota (engine, now - round_start);
-      if (now - start >= DISPATCH_MAX_US || is_returning || dill_engine_is_inherited (engine))
-        break;
-
-      findings = dill_list_is_empty (&engine->ready) ? look_again (engine, findings) : dill_poller_collect (engine);
-      if (findings == DILL_FOUND_NOTHING && dill_list_is_empty (&engine->ready))
-        break;
-    }
-
-  if (dill_list_is_empty (&engine->ready))
-    trim_stacks (thread, now);
+  dill_turn_take (engine);
+  engine->last_dispatch = engine->last_turn;
   return G_SOURCE_CONTINUE;
 }
 

@@ -4,12 +4,12 @@
  */
 #include "engine/wait.h"
 #include "engine/thread.h"
+#include "engine/turn.h"
 #include <dillipc/dill-time.h>
 #include <errno.h>
 #include <pthread.h>
 
-/* Operations that need not wait look at the clock once in so many, and pause after a millisecond. */
-#define CALLS_PER_LOOK 32
+/* Operations that need not wait pause after a millisecond. */
 #define SLICE_MAX_US 1000
 
 static bool
@@ -17,7 +17,7 @@ is_canceled (struct dill_thread *thread)
 {
   const struct dill_flow *current = thread->current;
 
-  if (G_LIKELY (!current->canceled && current->n_closing == 0))
+  if (!current->canceled && current->n_closing == 0)
     return false;
 
   /* A callback of a loop that is nested in a coroutine is not the coroutine. */
@@ -25,10 +25,8 @@ is_canceled (struct dill_thread *thread)
 }
 
 int
-dill_wait_allowed (void)
+dill_wait_find_allowed (struct dill_thread *thread)
 {
-  struct dill_thread *thread = dill_thread_get ();
-
   if (thread == NULL)
     return -1;
 
@@ -178,7 +176,8 @@ iterate (struct dill_wait *wait)
 
   pthread_cleanup_push (stop_iterating, &iteration);
   while (!wait->resumed && !dill_engine_is_inherited (wait->engine))
-    g_main_context_iteration (wait->engine->context, TRUE);
+    if (!dill_turn_take_alone (wait->engine))
+      g_main_context_iteration (wait->engine->context, TRUE);
   pthread_cleanup_pop (0);
 
   /* A coroutine has forked, and has ended in the child too: what it waits for here happens in the parent. */
@@ -281,13 +280,8 @@ dill_wait_yield (void)
 }
 
 bool
-dill_wait_is_due (void)
+dill_wait_look_at_clock (struct dill_thread *thread)
 {
-  struct dill_thread *thread = dill_thread_self;
-
-  if (thread == NULL || G_LIKELY (++thread->n_calls < CALLS_PER_LOOK))
-    return false;
-
   thread->n_calls = 0;
   return g_get_monotonic_time () - thread->slice_start > SLICE_MAX_US;
 }
@@ -300,14 +294,14 @@ end_round (struct dill_engine *engine)
   engine->thread->slice_start = g_get_monotonic_time ();
 }
 
-int64_t
-dill_wait_fairly (int64_t result, int64_t deadline)
+void
+dill_wait_let_others (int64_t deadline)
 {
   int saved_errno = errno;
   struct dill_wait wait;
 
-  if (result < 0 || deadline == 0 || !dill_wait_is_due () || (deadline > 0 && deadline <= dill_now ()))
-    return result;
+  if (deadline > 0 && deadline <= dill_now ())
+    return;
 
   if (dill_wait_allowed () == 0 && begin (&wait, "pause") == 0)
     {
@@ -317,7 +311,6 @@ dill_wait_fairly (int64_t result, int64_t deadline)
     }
 
   errno = saved_errno;
-  return result;
 }
 
 enum dill_outcome

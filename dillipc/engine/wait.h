@@ -14,7 +14,9 @@
 
 #include "engine/engine.h"
 #include "engine/list.h"
+#include "engine/thread.h"
 #include "engine/timer.h"
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -42,8 +44,20 @@ struct dill_wait
   const char *what; /* for debuggers: the operation */
 };
 
+/* What dill_wait_allowed () says where it is not clear at once. */
+int dill_wait_find_allowed (struct dill_thread *thread);
+
 /* 0, or -1 with errno ECANCELED if the running flow may not wait any more, or ENOMEM. */
-int dill_wait_allowed (void);
+static inline int
+dill_wait_allowed (void)
+{
+  struct dill_thread *thread = dill_thread_get ();
+
+  if (G_LIKELY (thread != NULL && !thread->current->canceled && thread->current->n_closing == 0))
+    return 0;
+
+  return dill_wait_find_allowed (thread);
+}
 
 /* Begins a wait of the running flow.  Returns 0, or -1 with errno ECANCELED, ENOMEM, ENOTSUP or ETIMEDOUT (at once, if
  * DEADLINE is 0 or has passed).  Must be followed by dill_wait_block () or dill_wait_abandon (). */
@@ -91,10 +105,33 @@ int dill_wait_yield (void);
  * RESULT is what the operation returns, negative for failure, and what this returns; DEADLINE is the operation's: with 0
  * this never waits.  It is the end because what has to wait anyway must not lose its place to a pause before, and because
  * cancellation cannot take a result back.  Keeps errno. */
-int64_t dill_wait_fairly (int64_t result, int64_t deadline);
+static inline int64_t dill_wait_fairly (int64_t result, int64_t deadline);
+
+/* Operations that need not wait look at the clock once in so many. */
+#define DILL_CALLS_PER_LOOK 32
+
+/* Whether THREAD, whose operations have not waited for a while, has not let others go on for too long. */
+bool dill_wait_look_at_clock (struct dill_thread *thread);
 
 /* Whether an operation that has not waited for long ought to pause now. */
-bool dill_wait_is_due (void);
+static inline bool
+dill_wait_is_due (void)
+{
+  struct dill_thread *thread = dill_thread_self;
+
+  return thread != NULL && G_UNLIKELY (++thread->n_calls >= DILL_CALLS_PER_LOOK) && dill_wait_look_at_clock (thread);
+}
+
+/* The pause of dill_wait_fairly (). */
+void dill_wait_let_others (int64_t deadline);
+
+static inline int64_t
+dill_wait_fairly (int64_t result, int64_t deadline)
+{
+  if (result >= 0 && deadline != 0 && dill_wait_is_due ())
+    dill_wait_let_others (deadline);
+  return result;
+}
 
 /* For the middle of an operation on an object: pauses like dill_wait_fairly (), in QUEUE meanwhile, so that
  * closing the object ends it, and looks at the deadline. */

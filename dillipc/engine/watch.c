@@ -80,13 +80,6 @@ dill_watch_report (struct dill_watch *watch, unsigned directions)
     dill_wait_wake_all (&watch->out, DILL_READY);
 }
 
-bool
-dill_watch_is_busy (const struct dill_watch *watch, unsigned directions)
-{
-  return ((directions & DILL_IN) && !dill_list_is_empty (&watch->in))
-         || ((directions & DILL_OUT) && !dill_list_is_empty (&watch->out));
-}
-
 static bool
 has_pending (const struct dill_list *queue)
 {

@@ -54,7 +54,12 @@ enum dill_outcome dill_watch_wait (struct dill_watch *watch, unsigned direction,
 enum dill_outcome dill_watch_block (struct dill_watch *watch, unsigned direction, struct dill_wait *wait);
 
 /* Whether somebody waits. */
-bool dill_watch_is_busy (const struct dill_watch *watch, unsigned directions);
+static inline bool
+dill_watch_is_busy (const struct dill_watch *watch, unsigned directions)
+{
+  return ((directions & DILL_IN) && !dill_list_is_empty (&watch->in))
+         || ((directions & DILL_OUT) && !dill_list_is_empty (&watch->out));
+}
 
 /* Whether somebody waits who has not been woken.  Of a registration under another context: for the watch at home. */
 bool dill_watch_is_pending (const struct dill_watch *watch, unsigned directions);

@@ -9,62 +9,11 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "coroutine-utils.h"
+#include "reader-utils.h"
 
-#include "engine/engine.h"
-#include "engine/poll-function.h"
-#include "engine/thread.h"
 #include <glib-unix.h>
 #include <time.h>
 #include <unistd.h>
-
-typedef struct
-{
-  int s[2];
-  int handle;
-  int result; /* 1: none yet; otherwise 0 or errno */
-} Reader;
-
-static void
-read_byte (void *data)
-{
-  Reader *reader = data;
-  char byte;
-
-  reader->result = dill_brecv (reader->s[0], &byte, 1, -1) == 0 ? 0 : errno;
-}
-
-static void
-reader_start (Reader *reader)
-{
-  g_assert_no_errno (dill_ipc_pair (reader->s));
-  reader->result = 1;
-  reader->handle = test_assert_ok (dill_spawn (read_byte, reader));
-  g_assert_cmpint (reader->result, ==, 1);
-}
-
-static void
-reader_clear (Reader *reader)
-{
-  g_assert_no_errno (dill_hclose (reader->handle));
-  dill_hclose (reader->s[0]);
-  g_assert_no_errno (dill_hclose (reader->s[1]));
-}
-
-static const struct dill_gathering *
-gathering_of_context (void)
-{
-  return dill_engine_get (dill_thread_get ())->poller.gathering;
-}
-
-/* Until the context waits in the library's epoll descriptor. */
-static void
-settle (void)
-{
-  g_assert_nonnull (gathering_of_context ());
-  while (gathering_of_context ()->wakeup_fd < 0)
-    g_assert_no_errno (dill_msleep (dill_now () + 1));
-}
 
 static void
 test_installed (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
@@ -108,38 +57,6 @@ test_left_alone (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
   reader_clear (&reader);
   g_main_context_pop_thread_default (context);
   g_main_context_unref (context);
-}
-
-#define N_CALLS 300
-
-typedef struct
-{
-  GMainContext *context;
-  GAsyncQueue *answers;
-  guint n_calls;
-} Caller;
-
-static gboolean
-answer (gpointer data)
-{
-  Caller *caller = data;
-
-  caller->n_calls++;
-  g_async_queue_push (caller->answers, caller);
-  return G_SOURCE_REMOVE;
-}
-
-static gpointer
-call (gpointer data)
-{
-  Caller *caller = data;
-
-  for (guint i = 0; i < N_CALLS; i++)
-    {
-      g_main_context_invoke (caller->context, answer, caller);
-      g_async_queue_pop (caller->answers);
-    }
-  return NULL;
 }
 
 static void
