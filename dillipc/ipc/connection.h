@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "engine/attempts.h"
 #include "engine/buffer.h"
 #include "engine/thread.h"
 #include "engine/watch.h"
@@ -28,6 +29,9 @@ struct dill_connection
   struct dill_buffer *buffer; /* what was read ahead, or NULL */
   int descriptor;             /* received and not taken, or -1 */
   int descriptor_error;       /* why the descriptor of the buffer's last byte is lost, or 0 */
+  struct dill_attempts guesses; /* that the peer has answered already */
+  uint8_t n_guessed;          /* right, one after the other */
+  bool has_sent;              /* something that may be answered, since the last guess */
   bool in_done;               /* the stream has ended */
   bool in_broken;             /* a receive failed halfway, or the connection is broken */
   bool out_done;              /* dill_ipc_done () was called */

@@ -48,6 +48,7 @@ dill_connection_send (struct dill_connection *connection, struct dill_iolist_cur
 
   if (n >= 0)
     {
+      connection->has_sent = true;
       dill_iolist_advance (cursor, (size_t) n);
       return DILL_ATTEMPT_DONE;
     }

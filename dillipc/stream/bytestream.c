@@ -26,8 +26,9 @@ settle_deadline (int64_t deadline, bool is_short)
   return !is_short && deadline > 0 && deadline <= dill_now () ? 0 : deadline;
 }
 
-int
-dill_bsendl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
+/* Inline, because of a single buffer little needs to be checked. */
+static inline int
+send_list (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
 {
   struct dill_bsock_vfs *vfs = dill_hquery (s, dill_bsock_type);
   size_t total;
@@ -39,8 +40,8 @@ dill_bsendl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t
   return (int) dill_wait_fairly (vfs->bsendl (vfs, first, last, deadline), deadline);
 }
 
-int
-dill_brecvl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
+static inline int
+receive_list (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
 {
   struct dill_bsock_vfs *vfs = dill_hquery (s, dill_bsock_type);
   size_t total;
@@ -53,11 +54,23 @@ dill_brecvl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t
 }
 
 int
+dill_bsendl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
+{
+  return send_list (s, first, last, deadline);
+}
+
+int
+dill_brecvl (int s, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
+{
+  return receive_list (s, first, last, deadline);
+}
+
+int
 dill_bsend (int s, const void *buf, size_t len, int64_t deadline)
 {
   struct dill_iolist item = { .iol_base = (void *) buf, .iol_len = len };
 
-  return dill_bsendl (s, &item, &item, deadline);
+  return send_list (s, &item, &item, deadline);
 }
 
 int
@@ -65,5 +78,5 @@ dill_brecv (int s, void *buf, size_t len, int64_t deadline)
 {
   struct dill_iolist item = { .iol_base = buf, .iol_len = len };
 
-  return dill_brecvl (s, &item, &item, deadline);
+  return receive_list (s, &item, &item, deadline);
 }

@@ -4,7 +4,6 @@
  */
 #include "stream/iolist.h"
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 static int
@@ -14,15 +13,8 @@ invalid (void)
   return -1;
 }
 
-static bool
-is_valid_item (const struct dill_iolist *item, bool may_skip, size_t total)
-{
-  return item->iol_rsvd == 0 && (item->iol_base != NULL || item->iol_len == 0 || may_skip)
-         && item->iol_len <= SSIZE_MAX - total;
-}
-
 int
-dill_iolist_check (const struct dill_iolist *first, const struct dill_iolist *last, bool may_skip, size_t *total)
+dill_iolist_check_many (const struct dill_iolist *first, const struct dill_iolist *last, bool may_skip, size_t *total)
 {
   /* Brent's way to notice a circle without marking items: a tortoise that is put to where the hare is after 1, 2, 4, …
    * steps meets it again if and only if there is one. */
@@ -33,15 +25,9 @@ dill_iolist_check (const struct dill_iolist *first, const struct dill_iolist *la
   if (first == NULL || last == NULL || last->iol_next != NULL)
     return invalid ();
 
-  if (first == last) /* as most are */
-    {
-      *total = first->iol_len;
-      return is_valid_item (first, may_skip, 0) ? 0 : invalid ();
-    }
-
   for (const struct dill_iolist *item = first; item != NULL; item = item->iol_next)
     {
-      if (!is_valid_item (item, may_skip, *total))
+      if (!dill_iolist_is_valid (item, may_skip, *total))
         return invalid ();
 
       *total += item->iol_len;
@@ -62,7 +48,8 @@ dill_iolist_check (const struct dill_iolist *first, const struct dill_iolist *la
 }
 
 int
-dill_iolist_batch (const struct dill_iolist_cursor *cursor, struct iovec *pieces, int n, size_t *length, size_t *skip)
+dill_iolist_batch_of_many (const struct dill_iolist_cursor *cursor, struct iovec *pieces, int n, size_t *length,
+                           size_t *skip)
 {
   const struct dill_iolist *item = cursor->item;
   size_t offset = cursor->offset;
@@ -92,19 +79,6 @@ dill_iolist_batch (const struct dill_iolist_cursor *cursor, struct iovec *pieces
     }
 
   return n_pieces;
-}
-
-void
-dill_iolist_advance (struct dill_iolist_cursor *cursor, size_t length)
-{
-  while (cursor->item != NULL && length >= cursor->item->iol_len - cursor->offset)
-    {
-      length -= cursor->item->iol_len - cursor->offset;
-      cursor->item = cursor->item->iol_next;
-      cursor->offset = 0;
-    }
-
-  cursor->offset += length;
 }
 
 size_t
