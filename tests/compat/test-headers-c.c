@@ -24,6 +24,15 @@ G_STATIC_ASSERT (__builtin_types_compatible_p (struct hvfs, struct dill_hvfs));
 G_STATIC_ASSERT (__builtin_types_compatible_p (struct bsock_vfs, struct dill_bsock_vfs));
 G_STATIC_ASSERT (__builtin_types_compatible_p (struct bundle_storage, struct dill_bundle_storage));
 
+/* Programs leave the names of members out, and may have the numbers of operations in tables of their own. */
+G_STATIC_ASSERT (CHSEND == 1 && CHRECV == 2);
+G_STATIC_ASSERT (offsetof (struct chclause, op) < offsetof (struct chclause, ch));
+G_STATIC_ASSERT (offsetof (struct chclause, ch) < offsetof (struct chclause, val));
+G_STATIC_ASSERT (offsetof (struct chclause, val) < offsetof (struct chclause, len));
+G_STATIC_ASSERT (offsetof (struct iolist, iol_base) < offsetof (struct iolist, iol_len));
+G_STATIC_ASSERT (offsetof (struct iolist, iol_len) < offsetof (struct iolist, iol_next));
+G_STATIC_ASSERT (offsetof (struct iolist, iol_next) < offsetof (struct iolist, iol_rsvd));
+
 /* What the pages show, by type. */
 static int (*const listen_pointer) (const char *, int) = ipc_listen;
 static int (*const listen_mem_pointer) (const char *, int, void *) = ipc_listen_mem;

@@ -278,6 +278,22 @@ test_try_beside_late (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   g_assert_no_errno (dill_hclose (late.s));
 }
 
+/* One whose client has closed it again is a connection all the same, with what was sent on it. */
+static void
+test_client_is_gone (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  int ls = test_assert_ok (dill_ipc_listen (test->path, 5)), s;
+  char bytes[2];
+
+  close (connect_number (test->path, 6));
+  s = test_assert_ok (dill_ipc_accept (ls, soon ()));
+  g_assert_no_errno (dill_hclose (ls)); /* which is none of its business */
+  g_assert_no_errno (dill_brecv (s, bytes, 1, soon ()));
+  g_assert_cmpint (bytes[0], ==, 6);
+  test_assert_errno (dill_brecv (s, bytes, 1, soon ()), EPIPE);
+  g_assert_no_errno (dill_hclose (s));
+}
+
 /* What connections are made of, at both ends. */
 static void
 test_descriptors (TestDir *test, gconstpointer data G_GNUC_UNUSED)
@@ -312,6 +328,7 @@ main (int argc, char **argv)
   test_add_data ("/accept/served/closed", NULL, test_ended_after_service);
   test_add_data ("/accept/served/stolen", "stolen", test_ended_after_service);
   test_add ("/accept/closed", test_closed);
+  test_add ("/accept/client-is-gone", test_client_is_gone);
   test_add ("/accept/descriptors", test_descriptors);
   return g_test_run ();
 }

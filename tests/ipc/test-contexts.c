@@ -5,6 +5,9 @@
  */
 #include "connection-utils.h"
 
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+
 /* A peer that acts by itself, in a thread that is started when this side waits. */
 typedef struct
 {
@@ -60,18 +63,11 @@ exchange_with (int s, int fd)
   test_assert_errno (dill_brecv_some (s, bytes, 1, dill_now () + 2), ETIMEDOUT);
 }
 
-static gboolean
-count (gpointer data)
-{
-  (*(guint *) data)++;
-  return G_SOURCE_CONTINUE;
-}
-
 static void
 test_connection_away_and_home (TestDir *test G_GNUC_UNUSED, gconstpointer data)
 {
   bool home_first = GPOINTER_TO_SIZE (data);
-  guint n_default = 0, id = g_timeout_add (1, count, &n_default);
+  guint n_default = 0, id = g_timeout_add (1, count_calls, &n_default);
   int s, fd;
 
   make_half_pair (&s, &fd);
@@ -95,6 +91,44 @@ test_connection_away_and_home (TestDir *test G_GNUC_UNUSED, gconstpointer data)
     }
   g_source_remove (id);
   close (fd);
+  g_assert_no_errno (dill_hclose (s));
+}
+
+static int watched_fd = -1;
+static guint n_registrations;
+
+int epoll_ctl (int epoll_fd, int operation, int fd, struct epoll_event *event);
+
+/* Counts what the library asks the kernel. */
+int
+epoll_ctl (int epoll_fd, int operation, int fd, struct epoll_event *event)
+{
+  n_registrations += operation == EPOLL_CTL_ADD && fd == watched_fd;
+  return (int) syscall (SYS_epoll_ctl, epoll_fd, operation, fd, event);
+}
+
+/* However often somebody waits there; at home too. */
+static void
+test_registered_once (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  int fds[2], s;
+
+  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+  watched_fd = fds[0];
+  n_registrations = 0;
+  s = test_assert_ok (dill_ipc_fromfd (fds[0]));
+  for (guint i = 0; i < 3; i++)
+    {
+      exchange_with (s, fds[1]);
+      g_main_context_push_thread_default (context);
+      exchange_with (s, fds[1]);
+      exchange_with (s, fds[1]);
+      g_main_context_pop_thread_default (context);
+    }
+  g_assert_cmpuint (n_registrations, <=, 2); /* none where there is no epoll */
+  watched_fd = -1;
+  close (fds[1]);
   g_assert_no_errno (dill_hclose (s));
 }
 
@@ -301,6 +335,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   test_add_data ("/contexts/connection/away-first", GSIZE_TO_POINTER (false), test_connection_away_and_home);
   test_add_data ("/contexts/connection/home-first", GSIZE_TO_POINTER (true), test_connection_away_and_home);
+  test_add ("/contexts/connection/registered-once", test_registered_once);
   test_add ("/contexts/listener", test_listener_away_and_home);
   test_add ("/contexts/acceptors-of-two-contexts", test_acceptors_of_two_contexts);
   test_add ("/contexts/closed-while-waiting-away", test_closed_while_waiting_away);

@@ -26,6 +26,37 @@ test_order (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpuint (test_count_fds (), ==, n_fds);
 }
 
+/* What sendfd () sends any program understands: a zero byte with SCM_RIGHTS.  The descriptor stays its sender's. */
+static void
+test_plain_peer (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  union
+  {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE (2 * sizeof (int))];
+  } control;
+  char bytes[8] = "xxxxxxx";
+  struct iovec piece = { bytes, sizeof bytes };
+  struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control };
+  int file = new_file (), duplicate = test_assert_ok (fcntl (file, F_DUPFD_CLOEXEC, 0)), received, s, peer;
+
+  message.msg_controllen = sizeof control;
+  make_half_pair (&s, &peer);
+  g_assert_no_errno (dill_ipc_sendfd (s, duplicate, 0));
+  assert_same_file (duplicate, file);
+  close (duplicate);
+  g_assert_cmpint (recvmsg (peer, &message, MSG_CMSG_CLOEXEC), ==, 1);
+  g_assert_cmpint (bytes[0], ==, 0);
+  g_assert_cmpuint (control.header.cmsg_len, ==, CMSG_LEN (sizeof (int)));
+  g_assert_cmpint (control.header.cmsg_type, ==, SCM_RIGHTS);
+  memcpy (&received, CMSG_DATA (&control.header), sizeof received);
+  assert_same_file (received, file);
+  close (received);
+  close (file);
+  close (peer);
+  g_assert_no_errno (dill_hclose (s));
+}
+
 static void
 test_place (TestDir *test G_GNUC_UNUSED, gconstpointer data)
 {
@@ -329,6 +360,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   open_context ();
   test_add ("/descriptor/order", test_order);
+  test_add ("/descriptor/plain-peer", test_plain_peer);
   test_add_data ("/descriptor/place", GSIZE_TO_POINTER (false), test_place);
   test_add_data ("/descriptor/place-behind-what-was-read-ahead", GSIZE_TO_POINTER (true), test_place);
   test_add ("/descriptor/chunk/any-byte-takes-it", test_any_byte_of_chunk);

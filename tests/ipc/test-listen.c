@@ -237,6 +237,42 @@ test_long_path (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (test_in_child (serve_at_long_path, test->dir), ==, 0);
 }
 
+/* Nothing of it is in the file system, and the name is free again when the handle is closed. */
+static int
+serve_at_name (gpointer data)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  g_autofree char *name = g_strdup_printf ("dillipc-test-listen-%d", (int) getpid ());
+
+  g_main_context_push_thread_default (context);
+  g_assert_no_errno (chdir (data)); /* where it would be, were it a path */
+  test_assert_errno (dill_ipc_listen_full (name, 1, DILL_IPC_ABSTRACT, 0600, NULL), EINVAL);
+  test_assert_errno (dill_ipc_listen_full (name, 1, DILL_IPC_ABSTRACT | DILL_IPC_LISTEN_KEEP_FILE, 0, NULL), EINVAL);
+  test_assert_errno (dill_ipc_listen_full (name, 1, DILL_IPC_ABSTRACT | DILL_IPC_LISTEN_REPLACE_STALE, 0, NULL),
+                     EINVAL);
+  for (guint i = 0; i < 2; i++)
+    {
+      int ls = test_assert_ok (dill_ipc_listen_full (name, 1, DILL_IPC_ABSTRACT, 0, NULL)), client;
+
+      test_assert_errno (dill_ipc_listen_full (name, 1, DILL_IPC_ABSTRACT, 0, NULL), EADDRINUSE);
+      test_assert_errno (dill_ipc_connect (name, soon ()), ENOENT);
+      client = test_assert_ok (dill_ipc_connect_full (name, DILL_IPC_ABSTRACT, NULL, soon ()));
+      g_assert_no_errno (dill_hclose (test_assert_ok (dill_ipc_accept (ls, soon ()))));
+      test_assert_errno (access (name, F_OK), ENOENT);
+      g_assert_no_errno (dill_hclose (client));
+      g_assert_no_errno (dill_hclose (ls));
+      test_assert_errno (dill_ipc_connect_full (name, DILL_IPC_ABSTRACT, NULL, soon ()), ECONNREFUSED);
+    }
+  g_main_context_pop_thread_default (context);
+  return 0;
+}
+
+static void
+test_abstract (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  g_assert_cmpint (test_in_child (serve_at_name, test->dir), ==, 0);
+}
+
 static int
 listen_after_fork (gpointer data)
 {
@@ -288,6 +324,7 @@ main (int argc, char **argv)
   test_add_data ("/listen/keep-file/ipc-close", GSIZE_TO_POINTER (true), test_keep_file);
   test_add ("/listen/stolen", test_stolen);
   test_add ("/listen/long-path", test_long_path);
+  test_add ("/listen/abstract", test_abstract);
   test_add ("/listen/no-descriptor", test_no_descriptor_left);
   test_add ("/listen/kernel-errors", test_kernel_errors);
   test_add ("/listen/inherited-context", test_inherited_context);

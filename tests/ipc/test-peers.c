@@ -32,6 +32,30 @@ test_never_reads (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
   close (fd);
 }
 
+/* Nor is there anything to be waited for to end the stream, behind as many bytes as there is room for. */
+static void
+test_done_needs_no_room (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree char *bytes = NULL;
+  guint n_turns = 0;
+  GSource *source;
+  gsize length;
+  int s, fd;
+
+  make_half_pair (&s, &fd);
+  length = fill_connection (s);
+  bytes = g_malloc (length);
+  source = add_busy_source (NULL, &n_turns);
+  g_assert_no_errno (dill_ipc_done (s, -1));
+  g_assert_cmpuint (n_turns, ==, 0);
+  remove_source (source);
+  for (gsize i = 0; i < length; i++)
+    read_all (fd, bytes, 1);
+  g_assert_cmpint (read (fd, bytes, 1), ==, 0);
+  close (fd);
+  g_assert_no_errno (dill_hclose (s));
+}
+
 /* A peer that closes with unread bytes resets; what it sent before is received first. */
 static void
 test_reset (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
@@ -207,6 +231,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   open_context ();
   test_add ("/peers/never-reads", test_never_reads);
+  test_add ("/peers/done-needs-no-room", test_done_needs_no_room);
   test_add ("/peers/reset", test_reset);
   test_add ("/peers/no-sigpipe", test_no_sigpipe);
   test_add ("/peers/urgent-byte", test_urgent_byte);

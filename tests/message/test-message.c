@@ -47,6 +47,26 @@ test_bytewise (TestDir *test G_GNUC_UNUSED, gconstpointer data)
   close (fd);
 }
 
+/* What comes along with a byte of a message is closed, and what is behind the message in the buffer stays as it was. */
+static void
+test_message_alone (TestDir *test G_GNUC_UNUSED, gconstpointer data)
+{
+  g_autoptr (GByteArray) bytes = framed (data, "abc");
+  char buffer[] = "________";
+  guint n_fds;
+  int s[2];
+
+  make_pair (s);
+  s[1] = attach_kind (data, s[1]);
+  n_fds = test_count_fds ();
+  g_assert_no_errno (dill_ipc_sendfd (s[0], STDIN_FILENO, soon ())); /* in the place of the first byte, which is 0 */
+  g_assert_no_errno (dill_bsend (s[0], bytes->data + 1, bytes->len - 1, soon ()));
+  g_assert_cmpint (dill_mrecv (s[1], buffer, sizeof buffer, soon ()), ==, 3);
+  g_assert_cmpmem (buffer + 1, sizeof buffer - 1, "bc_____", sizeof buffer - 1);
+  g_assert_cmpuint (test_count_fds (), ==, n_fds);
+  close_pair (s);
+}
+
 typedef struct
 {
   int s;
@@ -342,6 +362,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   add_for_kinds ("/message/exchange", test_exchange);
+  add_for_kinds ("/message/alone", test_message_alone);
   add_for_kinds ("/message/bytewise", test_bytewise);
   add_for_kinds ("/message/large", test_large);
   add_for_kinds ("/message/too-long", test_too_long);
