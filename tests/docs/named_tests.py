@@ -21,13 +21,24 @@ BUILD_DIR = pathlib.Path(os.environ["BUILD_DIR"])
 NAME = re.compile(r"^(?P<name>[a-z]+/[\w/.-]+)(?: (?P<path>/[\w/.-]+)| \"(?P<case>.+)\")?$")
 
 
-def table_rows(text):
-    """The rows of all tables of a document, as lists of their cells; the heads are left out."""
+def tables(text):
+    """The tables of a document: for each the heading above it, and its rows as lists of cells, without the head."""
+    found = []
+    heading = ""
     lines = text.splitlines()
-    for number, line in enumerate(lines):
-        is_head = lines[number + 1 : number + 2] and lines[number + 1].startswith("|---")
-        if line.startswith("|") and not line.startswith("|---") and not is_head:
-            yield [cell.strip() for cell in line.strip("|").split(" | ")]
+    for line, next_line in zip(lines, lines[1:] + [""]):
+        if line.startswith("#"):
+            heading = line.lstrip("# ")
+        elif line.startswith("|---"):
+            found.append((heading, []))
+        elif line.startswith("|") and not next_line.startswith("|---"):
+            found[-1][1].append([cell.strip() for cell in line.strip("|").split(" | ")])
+    return found
+
+
+def table_rows(text):
+    """The rows of all tables of a document."""
+    return [cells for _, rows in tables(text) for cells in rows]
 
 
 def tests_of(cell):

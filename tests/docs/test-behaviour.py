@@ -19,6 +19,13 @@ def all_tests():
     return [test for _, cell in rows() for test in named_tests.tests_of(cell) if test]
 
 
+@tap.case("every table has rows")
+def filled():
+    tables = named_tests.tables(DOCUMENT)
+    empty = [heading for heading, rows in tables if not rows]
+    assert tables and not empty, "no row below: %s" % ", ".join(empty)
+
+
 @tap.case("every row names its tests")
 def form():
     wrong = [behaviour for behaviour, cell in rows() if None in (named_tests.tests_of(cell) or [None])]
