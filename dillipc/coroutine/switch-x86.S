@@ -76,10 +76,7 @@ begin_hidden_function dill_context_exchange
   .cfi_remember_state
   pop_frame
   xorl %eax, %eax
-  popl %ecx
-  .cfi_adjust_cfa_offset -4
-  .cfi_register eip, ecx
-  notrack jmp *%ecx
+  ret
 
 .Lload_control:
   .cfi_restore_state

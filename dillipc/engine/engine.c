@@ -98,23 +98,13 @@ check_engine (struct dill_engine *engine)
   return NULL;
 }
 
-bool
-dill_engine_can_suspend (struct dill_thread *thread)
-{
-  struct dill_flow *current = thread->current;
-
-  /* In a forked child, whoever would resume the coroutine has stayed in the parent. */
-  return current != &thread->own && current->main_depth == g_main_depth ()
-         && !dill_engine_is_inherited (current->engine);
-}
-
 struct dill_engine *
 dill_engine_get (struct dill_thread *thread)
 {
   struct dill_engine *engine = thread->recent_engine;
   GMainContext *context;
 
-  if (dill_engine_can_suspend (thread))
+  if (dill_wait_can_suspend (thread))
     return check_engine (thread->current->engine);
 
   context = find_context (thread);
@@ -131,9 +121,9 @@ dill_engine_get (struct dill_thread *thread)
 }
 
 void
-dill_engine_kick (struct dill_engine *engine)
+dill_engine_wake_context (struct dill_engine *engine)
 {
-  if (G_LIKELY (!engine->is_prepared) || dill_engine_is_inherited (engine) || g_atomic_int_get (&engine->is_orphaned))
+  if (dill_engine_is_inherited (engine) || g_atomic_int_get (&engine->is_orphaned))
     return;
 
   /* Somebody's prepare function has called the library after the engine told how long the context may sleep. */

@@ -63,11 +63,15 @@ dill_engine_is_inherited (const struct dill_engine *engine)
  * with errno ENOMEM, or ENOTSUP and a g_critical if the context is inherited over fork () or is another thread's. */
 struct dill_engine *dill_engine_get (struct dill_thread *thread);
 
-/* Whether the running flow is a coroutine that can be suspended: not in a callback of a loop nested in it. */
-bool dill_engine_can_suspend (struct dill_thread *thread);
-
 /* Tells the context that there is work that it does not know of, if it needs to be told. */
-void dill_engine_kick (struct dill_engine *engine);
+void dill_engine_wake_context (struct dill_engine *engine);
+
+static inline void
+dill_engine_kick (struct dill_engine *engine)
+{
+  if (G_UNLIKELY (engine->is_prepared))
+    dill_engine_wake_context (engine);
+}
 
 /* Ends ENGINE: its coroutines never run again, its objects are closed. Returns whether there were any. */
 bool dill_engine_free (struct dill_engine *engine);

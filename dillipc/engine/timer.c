@@ -121,14 +121,11 @@ dill_timer_add (struct dill_timer_heap *heap, struct dill_timer *timer)
 }
 
 void
-dill_timer_remove (struct dill_timer_heap *heap, struct dill_timer *timer)
+dill_timer_take_out (struct dill_timer_heap *heap, struct dill_timer *timer)
 {
   struct dill_timer *parent;
   struct dill_timer **place;
   struct dill_timer *last;
-
-  if (!timer->pending)
-    return;
 
   /* The last element leaves its place, and takes that of TIMER. */
   place = find_place (heap, heap->n_timers--, &parent);

@@ -31,5 +31,13 @@ struct dill_timer_heap
 /* Adds TIMER, whose deadline is set, and which is in no heap. */
 void dill_timer_add (struct dill_timer_heap *heap, struct dill_timer *timer);
 
-/* Takes TIMER out; does nothing if it is not pending. */
-void dill_timer_remove (struct dill_timer_heap *heap, struct dill_timer *timer);
+/* Takes TIMER, which is pending, out. */
+void dill_timer_take_out (struct dill_timer_heap *heap, struct dill_timer *timer);
+
+/* The same; does nothing if it is not pending. */
+static inline void
+dill_timer_remove (struct dill_timer_heap *heap, struct dill_timer *timer)
+{
+  if (timer->pending)
+    dill_timer_take_out (heap, timer);
+}

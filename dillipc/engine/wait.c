@@ -39,17 +39,10 @@ dill_wait_find_allowed (struct dill_thread *thread)
   return 0;
 }
 
-/* Finds out where WAIT goes on.  A context that another thread runs cannot be iterated here. */
+/* A wait that iterates a main context.  One that another thread runs cannot be iterated here. */
 static int
-find_engine (struct dill_thread *thread, struct dill_wait *wait)
+find_context (struct dill_thread *thread, struct dill_wait *wait)
 {
-  if (dill_engine_can_suspend (thread))
-    {
-      wait->coroutine = thread->current;
-      wait->engine = thread->current->engine;
-      return 0;
-    }
-
   wait->coroutine = NULL;
   wait->engine = dill_engine_get (thread);
   if (wait->engine == NULL)
@@ -64,10 +57,17 @@ find_engine (struct dill_thread *thread, struct dill_wait *wait)
 }
 
 /* Once dill_wait_allowed () has said that it may. */
-static int
+static inline int
 begin (struct dill_wait *wait, const char *what)
 {
-  if (find_engine (dill_thread_self, wait) < 0)
+  struct dill_thread *thread = dill_thread_self;
+
+  if (G_LIKELY (dill_wait_can_suspend (thread)))
+    {
+      wait->coroutine = thread->current;
+      wait->engine = thread->current->engine;
+    }
+  else if (find_context (thread, wait) < 0)
     return -1;
 
   dill_list_init (&wait->queue);
@@ -276,7 +276,12 @@ dill_wait_yield (void)
     return -1;
 
   dill_wait_wake (&wait, DILL_READY);
-  return dill_wait_result (dill_wait_block (&wait));
+  if (wait.coroutine == NULL)
+    return dill_wait_result (dill_wait_block (&wait));
+
+  /* Nothing but its turn was waited for, so there is nothing to end. */
+  suspend (&wait);
+  return 0;
 }
 
 bool

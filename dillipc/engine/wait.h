@@ -59,6 +59,17 @@ dill_wait_allowed (void)
   return dill_wait_find_allowed (thread);
 }
 
+/* Whether the running flow is a coroutine that can be suspended: not in a callback of a loop nested in it. */
+static inline bool
+dill_wait_can_suspend (const struct dill_thread *thread)
+{
+  const struct dill_flow *current = thread->current;
+
+  /* In a forked child, whoever would resume the coroutine has stayed in the parent. */
+  return current != &thread->own && !dill_engine_is_inherited (current->engine)
+         && current->main_depth == g_main_depth ();
+}
+
 /* Begins a wait of the running flow.  Returns 0, or -1 with errno ECANCELED, ENOMEM, ENOTSUP or ETIMEDOUT (at once, if
  * DEADLINE is 0 or has passed).  Must be followed by dill_wait_block () or dill_wait_abandon (). */
 int dill_wait_begin (struct dill_wait *wait, const char *what, int64_t deadline);

@@ -13,6 +13,7 @@
 
 #include "coroutine/context.h"
 #include <err.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,49 @@ run_switches (unsigned n)
   for (unsigned i = 0; i < n; i += 2)
     dill_context_switch (&contexts[0], &contexts[1]);
 }
+
+/* What the goals are counted in: a switch as others make it, which saves the same, loads the control words always, and ends
+ * in a jump. */
+#if defined(__x86_64__)
+
+void bench_jump (void **from, void *to);
+
+__asm__ (".text\n"
+         "bench_jump:\n"
+         "  pushq %rbp; pushq %rbx; pushq %r12; pushq %r13; pushq %r14; pushq %r15\n"
+         "  subq $8, %rsp; stmxcsr (%rsp); fnstcw 4(%rsp)\n"
+         "  movq %rsp, (%rdi); movq %rsi, %rsp\n"
+         "  ldmxcsr (%rsp); fldcw 4(%rsp); addq $8, %rsp\n"
+         "  popq %r15; popq %r14; popq %r13; popq %r12; popq %rbx; popq %rbp\n"
+         "  popq %rcx; jmp *%rcx\n");
+
+static void *jumpers[2];
+
+static void
+jump_back (void)
+{
+  for (;;)
+    bench_jump (&jumpers[1], jumpers[0]);
+}
+
+static void
+run_jumps (unsigned n)
+{
+  uintptr_t *frame = (uintptr_t *) (void *) (stack + sizeof stack) - 10;
+
+  memset (frame, 0, 10 * sizeof *frame);
+  frame[7] = (uintptr_t) jump_back;
+  __asm__ ("stmxcsr %0; fnstcw %1" : "=m"(*(uint32_t *) frame), "=m"(*((uint16_t *) frame + 2)));
+  jumpers[1] = frame;
+  for (unsigned i = 0; i < n; i += 2)
+    bench_jump (&jumpers[0], jumpers[1]);
+}
+
+#else
+
+#define run_jumps run_switches
+
+#endif
 
 static dill_coroutine void
 yield_often (unsigned n)
@@ -145,6 +189,7 @@ measure_speed (void)
   dill_context_init_thread (&contexts[0]);
   dill_context_init (&contexts[1], stack, sizeof stack, switch_back, NULL);
   printf ("switch_ns %.2f\n", nanoseconds_per_step (run_switches));
+  printf ("jump_ns %.2f\n", nanoseconds_per_step (run_jumps));
   printf ("yield_ns %.2f\n", nanoseconds_per_step (run_yields));
   printf ("go_ns %.2f\n", nanoseconds_per_step (run_go));
   printf ("channel_ns %.2f\n", nanoseconds_per_step (run_channel));
