@@ -59,6 +59,7 @@ new_engine (struct dill_thread *thread, GMainContext *context)
   engine->thread = thread;
   engine->fork_generation = dill_fork_generation;
   engine->context = context;
+  engine->n_holders = 2;
   engine->quota_size = QUOTA_AT_FIRST;
   dill_list_init (&engine->ready);
   dill_list_init (&engine->coroutines);
@@ -270,10 +271,10 @@ dill_engine_free (struct dill_engine *engine)
   dill_lock_take ();
   dill_list_remove (&engine->link);
   dill_errand_withdraw_unlocked (&engine->burial);
+  dill_source_leave_unlocked (engine);
   dill_lock_release ();
   if (thread->recent_engine == engine)
     thread->recent_engine = NULL;
-  dill_source_destroy (engine);
   if (dill_engine_is_inherited (engine))
     return false; /* what it points to is the parent's */
 
@@ -287,8 +288,23 @@ dill_engine_free (struct dill_engine *engine)
   if (engine->fd_table != NULL)
     engine->fd_table_free (engine->fd_table);
   dill_poller_clear (&engine->poller);
-  free (engine);
+  dill_engine_release (engine);
   return left_over.found;
+}
+
+void
+dill_engine_release (struct dill_engine *engine)
+{
+  bool is_last;
+
+  dill_lock_take ();
+  is_last = --engine->n_holders == 0;
+  dill_lock_release ();
+  if (!is_last)
+    return;
+
+  dill_poller_free (&engine->poller);
+  free (engine);
 }
 
 void

@@ -26,6 +26,7 @@ struct dill_engine
   unsigned fork_generation; /* the process that made it */
   GMainContext *context;    /* not owned: it owns the source */
   GSource *source;          /* not owned: the context does */
+  int n_holders;            /* of this record: the thread and the source.  HOLDS: the library's lock */
   struct dill_list ready;   /* waits whose outcome is known, in the order in which they were woken */
   struct dill_timer_heap timers;
   struct dill_poller poller;
@@ -76,12 +77,18 @@ dill_engine_kick (struct dill_engine *engine)
 /* Ends ENGINE: its coroutines never run again, its objects are closed. Returns whether there were any. */
 bool dill_engine_free (struct dill_engine *engine);
 
+/* Drops a hold on ENGINE's memory, which the source needs as long as it may be polled.  In any thread. */
+void dill_engine_release (struct dill_engine *engine);
+
 /* The same, because its context has ended, with a warning if there were any. */
 void dill_engine_end (struct dill_engine *engine);
 
 /* source.c: the GSource that drives ENGINE, attached to its context. */
 void dill_source_attach (struct dill_engine *engine);
-void dill_source_destroy (struct dill_engine *engine);
+
+/* Leaves the source, if ENGINE has one, to whoever iterates the context next, which removes it, or ends the context:
+ * another thread may be doing that right now.  HOLDS: dill_lock_take () */
+void dill_source_leave_unlocked (struct dill_engine *engine);
 
 /* Makes the context dispatch the source of ENGINE, which runs the errands of its thread.  HOLDS: dill_lock_take () */
 void dill_source_wake_unlocked (struct dill_engine *engine);

@@ -28,8 +28,7 @@ void
 dill_poller_clear (struct dill_poller *poller)
 {
   if (poller->epoll.fd >= 0)
-    close (poller->epoll.fd);
-  poller->epoll.fd = -1;
+    close (poller->epoll.fd); /* its number stays: the source may still be polled, and GLib sorts by that */
   dill_poll_function_clear (poller);
   dill_poller_clear_slots (poller);
 }

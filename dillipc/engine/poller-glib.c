@@ -9,6 +9,7 @@
 #include "engine/poller-slots.h"
 #include "engine/watch.h"
 #include <errno.h>
+#include <stdlib.h>
 
 const bool dill_poller_reports_edges = false;
 
@@ -24,10 +25,17 @@ dill_poller_clear (struct dill_poller *poller)
   dill_poller_clear_slots (poller);
 }
 
+static GPollFD *
+poll_of (const struct dill_watch *watch)
+{
+  return watch->engine->poller.slots[watch->slot - 1].poll;
+}
+
 static void
 poll_for (struct dill_watch *watch, unsigned directions)
 {
-  GSource *source = watch->engine->source; /* NULL when the engine ends, and the source has forgotten its descriptors */
+  GSource *source = watch->engine->source; /* NULL when the engine ends; what is polled goes with the source then */
+  GPollFD *poll = poll_of (watch);
   gushort events = 0;
 
   if (directions & DILL_IN)
@@ -35,15 +43,35 @@ poll_for (struct dill_watch *watch, unsigned directions)
   if (directions & DILL_OUT)
     events |= G_IO_OUT;
 
-  if (events == 0 && watch->poll.events != 0 && source != NULL)
-    g_source_remove_poll (source, &watch->poll);
-  if (events != 0 && watch->poll.events == 0)
-    {
-      watch->poll = (GPollFD){ .fd = watch->fd };
-      g_source_add_poll (source, &watch->poll);
-    }
-  watch->poll.events = events;
   watch->armed = (uint8_t) directions;
+  if (source == NULL)
+    return;
+
+  if (events == 0 && poll->events != 0)
+    g_source_remove_poll (source, poll);
+  if (events != 0 && poll->events == 0)
+    {
+      *poll = (GPollFD){ .fd = watch->fd };
+      g_source_add_poll (source, poll);
+    }
+  poll->events = events;
+}
+
+static int
+register_watch (struct dill_watch *watch)
+{
+  struct dill_poller_slot *slot;
+
+  if (dill_poller_take_slot (&watch->engine->poller, watch) < 0)
+    return -1;
+
+  slot = &watch->engine->poller.slots[watch->slot - 1];
+  if (slot->poll != NULL || (slot->poll = calloc (1, sizeof *slot->poll)) != NULL)
+    return 0;
+
+  dill_poller_free_slot (&watch->engine->poller, watch);
+  errno = ENOMEM;
+  return -1;
 }
 
 int
@@ -58,7 +86,7 @@ dill_poller_arm (struct dill_watch *watch, unsigned directions)
       return -1;
     }
 
-  if (dill_poller_take_slot (&watch->engine->poller, watch) < 0)
+  if (register_watch (watch) < 0)
     return -1;
 
   poll_for (watch, directions | watch->armed);
@@ -78,7 +106,7 @@ dill_poller_disarm (struct dill_watch *watch)
 static GIOCondition
 found_by_poll (const struct dill_watch *watch)
 {
-  return watch == NULL || watch->poll.events == 0 ? 0 : watch->poll.revents;
+  return watch == NULL || poll_of (watch)->events == 0 ? 0 : poll_of (watch)->revents;
 }
 
 bool
@@ -139,7 +167,7 @@ dill_poller_collect (struct dill_engine *engine)
       if (condition == 0)
         continue;
       findings = DILL_FOUND_ALL;
-      watch->poll.revents = 0;
+      poll_of (watch)->revents = 0;
       report (watch, condition);
     }
 

@@ -86,11 +86,13 @@ dill_poller_clear_slots (struct dill_poller *poller)
       watch->engine = NULL;
       watch->slot = 0;
       watch->armed = 0;
-      watch->poll.events = 0;
     }
+}
 
+void
+dill_poller_free (struct dill_poller *poller)
+{
+  for (uint32_t i = 0; i < poller->n_slots; i++)
+    free (poller->slots[i].poll);
   free (poller->slots);
-  poller->slots = NULL;
-  poller->n_slots = 0;
-  poller->first_free = 0;
 }

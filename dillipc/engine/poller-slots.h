@@ -15,5 +15,5 @@ void dill_poller_free_slot (struct dill_poller *poller, struct dill_watch *watch
 /* The watch at a place, if it still is the one of that generation, or NULL. */
 struct dill_watch *dill_poller_find (struct dill_poller *poller, uint32_t slot, uint32_t generation);
 
-/* Tells all watches that they have no engine any more, and frees the table. */
+/* Tells all watches that they have no engine any more. */
 void dill_poller_clear_slots (struct dill_poller *poller);

@@ -21,6 +21,7 @@ struct dill_poller_slot
   struct dill_watch *watch; /* NULL: free */
   uint32_t generation;
   uint32_t next_free; /* 1 + index, or 0 */
+  GPollFD *poll;      /* poller-glib.c: in the engine's source while its events are not 0; NULL at first */
 };
 
 struct dill_poller
@@ -40,6 +41,9 @@ void dill_poller_init (struct dill_poller *poller);
 
 /* Forgets all watches, which are told that they have no engine any more. */
 void dill_poller_clear (struct dill_poller *poller);
+
+/* Frees what the engine's source may have polled until now. */
+void dill_poller_free (struct dill_poller *poller);
 
 /* Sees to it that WATCH will be told when one of DIRECTIONS, now not ready, becomes so.  Returns 0, or -1 with errno:
  * EEXIST if the descriptor is registered already, EPERM if it always is ready, ENOMEM, ENOSPC, EMFILE, EBADF. */

@@ -30,6 +30,7 @@ struct dill_source
   GSource source;
   struct dill_thread *thread; /* whose engine it is; never looked into */
   struct dill_engine *engine; /* NULL once that has ended; for its own thread, or HOLDS: lock */
+  struct dill_engine *record; /* the same, held: what is polled is in there */
 };
 
 /* Whether there is work to do without looking at descriptors and timers. */
@@ -52,6 +53,23 @@ next_timeout (struct dill_engine *engine)
   return (int) CLAMP (left, 0, INT_MAX);
 }
 
+/* Removes the source if its engine has ended.  Only who iterates the context is sure that the context is not ending. */
+static void
+remove_if_left (GSource *base)
+{
+  struct dill_source *source = (struct dill_source *) base;
+  bool is_left;
+
+  dill_lock_take ();
+  is_left = source->engine == NULL;
+  if (is_left)
+    g_source_set_ready_time (base, -1);
+  dill_lock_release ();
+
+  if (is_left)
+    g_source_destroy (base);
+}
+
 /* An engine runs in its own thread only, which may be freeing it: a context that another thread iterates does not even
  * look at it. */
 static struct dill_engine *
@@ -64,6 +82,9 @@ source_engine (GSource *base)
   if (source->thread == dill_thread_self && source->engine != NULL && !dill_engine_is_inherited (source->engine))
     engine = source->engine;
   dill_announce_give (source);
+
+  if (G_UNLIKELY (engine == NULL))
+    remove_if_left (base);
   return engine;
 }
 
@@ -221,6 +242,7 @@ source_finalize (GSource *source)
 
   if (engine != NULL)
     dill_engine_end (engine);
+  dill_engine_release (((struct dill_source *) source)->record);
 }
 
 /* No source of the library has anything to call: this stands for the end that comes with it. */
@@ -245,6 +267,7 @@ dill_source_attach (struct dill_engine *engine)
 
   ((struct dill_source *) source)->thread = engine->thread;
   ((struct dill_source *) source)->engine = engine;
+  ((struct dill_source *) source)->record = engine;
   engine->source = source;
   engine->has_context = true;
   begin_turns (engine);
@@ -257,24 +280,20 @@ dill_source_attach (struct dill_engine *engine)
 }
 
 void
-dill_source_destroy (struct dill_engine *engine)
+dill_source_leave_unlocked (struct dill_engine *engine)
 {
-  GSource *source;
+  GSource *source = engine->source;
 
-  /* Another thread may be ending the context: whoever is first cuts the tie. */
-  dill_lock_take ();
-  source = engine->source;
-  if (source != NULL)
-    {
-      cut_unlocked (engine);
-      g_source_ref (source);
-    }
-  dill_lock_release ();
   if (source == NULL)
     return;
 
-  g_source_destroy (source);
-  g_source_unref (source);
+  /* Not g_source_destroy (): it may find the context, and then wait for its mutex when another thread has freed it.  A
+   * context that has not lost the source yet cannot end before the lock is released, and this calls nobody who takes it.
+   * The time never comes, but GLib wakes who sleeps in the context. */
+  cut_unlocked (engine);
+  engine->is_prepared = false;
+  if (engine->has_context)
+    g_source_set_ready_time (source, G_MAXINT64);
 }
 
 void

@@ -27,7 +27,6 @@ struct dill_watch
   uint8_t armed;     /* directions that the poller knows of */
   uint8_t ready;     /* what is known, of the three above */
   bool is_one_shot;  /* the poller forgets a direction once it was ready: for descriptors that others use too */
-  GPollFD poll;      /* poller-glib.c: in the engine's source while its events are not 0 */
   struct dill_list in;
   struct dill_list out;                                             /* waits */
   void (*notify) (struct dill_watch *watch, unsigned directions);   /* NULL: wakes all who wait for them */

@@ -278,31 +278,42 @@ test_iterated_by_another (void)
 
 /* --- A race for the end --- */
 
+typedef struct
+{
+  GMainContext *context;
+  int is_ending; /* atomic */
+} Racer;
+
 static gpointer
 use_and_end (gpointer data)
 {
-  GMainContext *context = data;
+  Racer *racer = data;
 
-  g_main_context_push_thread_default (context);
+  g_main_context_push_thread_default (racer->context);
   g_assert_no_errno (dill_yield ());
-  g_main_context_pop_thread_default (context);
-  g_main_context_unref (context);
+  g_main_context_pop_thread_default (racer->context);
+  g_main_context_unref (racer->context);
+  g_atomic_int_set (&racer->is_ending, 1);
   return NULL;
 }
 
-/* The thread and its context end at the same time; whichever is first. */
+/* The thread and its context end at the same time; whichever is first.  Neither may touch what the other has freed, nor
+ * wait for it. */
 static void
 test_thread_and_context_end (void)
 {
-  for (guint i = 0; i < 300; i++)
+  for (guint i = 0; i < 600; i++)
     {
       GMainContext *context = g_main_context_new ();
-      GThread *thread = g_thread_new ("ender", use_and_end, g_main_context_ref (context));
+      Racer racer = { .context = g_main_context_ref (context) };
+      GThread *thread = g_thread_new ("racer", use_and_end, &racer);
 
-      for (guint j = 0; j < i % 30; j++)
+      while (!g_atomic_int_get (&racer.is_ending))
         g_thread_yield ();
+      for (guint j = 0; j < i % 100 * 10; j++)
+        g_atomic_int_get (&racer.is_ending);
       g_main_context_unref (context);
-      g_thread_join (thread);
+      test_thread_join (thread);
     }
 }
 

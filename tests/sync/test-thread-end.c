@@ -117,6 +117,7 @@ typedef struct
 {
   GMainContext *context;
   TestStep step;
+  int fd;
 } Tenant;
 
 static gpointer
@@ -145,6 +146,58 @@ test_thread_ends_while_context_runs (void)
       g_thread_join (thread);
       g_main_context_unref (tenant.context);
     }
+}
+
+/* Whoever iterates that context later neither has anything to dispatch nor to poll, but GLib's own. */
+static void
+wait_for_input (void *data)
+{
+  dill_fdin (*(int *) data, -1);
+}
+
+static gpointer
+leave_a_wait (gpointer data)
+{
+  Tenant *tenant = data;
+
+  g_main_context_push_thread_default (tenant->context);
+  test_assert_ok (dill_spawn (wait_for_input, &tenant->fd));
+  g_assert_no_errno (dill_yield ());
+  g_main_context_pop_thread_default (tenant->context);
+  return NULL;
+}
+
+static void
+check_unused (GMainContext *context)
+{
+  GPollFD fds[10];
+  int timeout, priority;
+
+  g_assert_false (g_main_context_pending (context));
+  g_assert_true (g_main_context_acquire (context));
+  g_assert_false (g_main_context_prepare (context, &priority));
+  g_assert_cmpint (g_main_context_query (context, G_MAXINT, &timeout, fds, G_N_ELEMENTS (fds)), ==, 1);
+  g_assert_cmpint (timeout, ==, -1);
+  g_main_context_release (context);
+}
+
+static void
+test_thread_leaves_context_unused (void)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  Tenant tenant = { .context = context, .step = TEST_STEP_INIT };
+  int fds[2];
+
+  g_assert_no_errno (pipe (fds));
+  tenant.fd = fds[0];
+  for (guint i = 0; i < 3; i++)
+    {
+      test_expect_log (G_LOG_LEVEL_WARNING, "*thread has ended*",
+                       test_thread_join (g_thread_new ("leaver", leave_a_wait, &tenant)));
+      check_unused (context);
+    }
+  close (fds[0]);
+  close (fds[1]);
 }
 
 /* --- pthread_exit () --- */
@@ -284,6 +337,7 @@ main (int argc, char **argv)
   test_add ("/thread-end/before-context", test_thread_ends_before_context);
   g_test_add_func ("/thread-end/clean", test_thread_ends_clean);
   g_test_add_func ("/thread-end/while-context-runs", test_thread_ends_while_context_runs);
+  g_test_add_func ("/thread-end/context-unused", test_thread_leaves_context_unused);
   test_add_data ("/thread-end/exit-in-coroutine", GINT_TO_POINTER (false), test_exit);
   test_add_data ("/thread-end/exit-in-callback", GINT_TO_POINTER (true), test_exit);
   return g_test_run ();
