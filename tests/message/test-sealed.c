@@ -2,7 +2,8 @@
  *
  * Pins: messages arrive whole and in order, through dill_msend () and dill_mrecv () as on any message socket; what somebody
  * on the way has changed, repeated, reflected, left out or taken from elsewhere is refused and reaches nobody's memory; an
- * attachment that fails leaves the socket beneath open; a handle that is closed while others wait on it harms nobody.
+ * attachment that fails leaves the socket beneath open; a handle that is closed while others wait on it harms nobody;
+ * nor do several who send and receive on one.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -342,6 +343,88 @@ test_closed (gconstpointer data)
   g_assert_no_errno (dill_hclose (s[1]));
 }
 
+/* --- Several who use one socket --- */
+
+#define N_MESSAGES 150 /* of each sender */
+
+typedef struct
+{
+  int s[2];
+  int plain[2];
+  guint n_received;
+} Crowd;
+
+/* So long that each call of the library may be the one after which others go first. */
+static void
+work_a_little (void)
+{
+  gint64 end = g_get_monotonic_time () + 100;
+
+  while (g_get_monotonic_time () < end)
+    ;
+}
+
+static void
+send_many (void *data)
+{
+  Crowd *crowd = data;
+
+  for (guint i = 0; i < N_MESSAGES;)
+    {
+      if (dill_msend (crowd->s[0], "hello", 5, soon ()) < 0)
+        {
+          g_assert_cmpint (errno, ==, EBUSY);
+          g_assert_no_errno (dill_yield ());
+        }
+      else if (++i % 50 == 25) /* one more call, so that it is not always the one above the seal */
+        g_assert_no_errno (dill_bsend (crowd->plain[0], "x", 1, soon ()));
+      work_a_little ();
+    }
+}
+
+static void
+receive_many (void *data)
+{
+  Crowd *crowd = data;
+  char buffer[10];
+
+  while (crowd->n_received < 2 * N_MESSAGES)
+    {
+      gssize length = dill_mrecv (crowd->s[1], buffer, sizeof buffer, soon ());
+
+      if (length == 5)
+        crowd->n_received++;
+      else if (errno == ECANCELED)
+        return;
+      else
+        {
+          g_assert_cmpint (errno, ==, EBUSY);
+          g_assert_no_errno (dill_yield ());
+        }
+      work_a_little ();
+    }
+}
+
+static void
+test_crowd (void)
+{
+  Crowd crowd = { .n_received = 0 };
+  int bundle = test_assert_ok (dill_bundle ());
+
+  make_sealed_pair (crowd.s);
+  make_pair (crowd.plain);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_assert_no_errno (dill_bundle_spawn (bundle, send_many, &crowd));
+      g_assert_no_errno (dill_bundle_spawn (bundle, receive_many, &crowd));
+    }
+  while (crowd.n_received < 2 * N_MESSAGES)
+    g_assert_no_errno (dill_msleep (dill_now () + 5));
+  g_assert_no_errno (dill_hclose (bundle));
+  close_pair (crowd.s);
+  close_pair (crowd.plain);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -360,6 +443,8 @@ main (int argc, char **argv)
   g_test_add_func ("/sealed/detach", test_detach);
   g_test_add_data_func ("/sealed/closed-while-waiting", NULL, test_closed);
   g_test_add_data_func ("/sealed/closed-after-delivery", "delivered", test_closed);
+
+  g_test_add_func ("/sealed/crowd", test_crowd);
 
   return g_test_run ();
 }

@@ -33,6 +33,8 @@ struct seal
   struct nonce peers;
   guint64 n_sent;
   guint64 n_received;
+  gboolean is_sending; /* a call is on its way: also while that lets others go first when all is done beneath */
+  gboolean is_receiving;
   gboolean is_broken; /* somebody has forged a message */
   GBytes *key;
   guint8 buffer[TAG_SIZE + SEAL_MESSAGE_MAX]; /* the message that is being received */
@@ -118,12 +120,19 @@ seal_msendl (struct dill_msock_vfs *messages, struct dill_iolist *first, struct 
       return -1;
     }
 
-  /* If somebody else is sending, this fails with EBUSY, and the number is his. */
+  if (self->is_sending) /* the number is his */
+    {
+      errno = EBUSY;
+      return -1;
+    }
+
   compute_tag (self, &self->own, &self->peers, self->n_sent, first, tag);
+  self->is_sending = TRUE;
   self->n_refs++;
   result = dill_msendl (self->below, &head, last, deadline);
   if (result == 0)
     self->n_sent++;
+  self->is_sending = FALSE;
   unref (self);
   return result;
 }
@@ -184,16 +193,18 @@ seal_mrecvl (struct dill_msock_vfs *messages, struct dill_iolist *first, struct 
   ssize_t length;
 
   (void) last;
-  if (self->is_broken)
+  if (self->is_broken || self->is_receiving)
     {
-      errno = ECONNRESET;
+      errno = self->is_broken ? ECONNRESET : EBUSY;
       return -1;
     }
 
+  self->is_receiving = TRUE;
   self->n_refs++;
   length = dill_mrecv (self->below, self->buffer, sizeof self->buffer, deadline);
   if (length >= 0 || errno == EMSGSIZE)
     length = open_message (self, length, first);
+  self->is_receiving = FALSE;
   unref (self);
   return length;
 }

@@ -36,6 +36,7 @@
  * On the seal, dill_msend () and dill_mrecv () give the errnos of the socket beneath, and
  *
  *  - EBADMSG: a message that nobody has sealed; ECONNRESET from then on
+ *  - EBUSY: somebody else is sending, or receiving
  *  - EMSGSIZE: a message of more than SEAL_MESSAGE_MAX bytes, or more than the buffer holds; that one is dropped
  */
 int seal_attach (int s, const void *key, gsize key_length, gint64 deadline);
