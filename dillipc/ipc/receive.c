@@ -171,8 +171,8 @@ ended (struct dill_connection *connection)
 
 /* Whether to ask the kernel though nothing is known to be there.  The peer may have answered already: on the same processor
  * the kernel likes to run at once whom a send has woken.  That saves looking at all descriptors, and going through the
- * scheduler.  A guess comes only when nobody else could go on, and not too many times in a row, since others may have
- * become ready meanwhile. */
+ * scheduler.  A guess comes only when nobody else could go on, and neither too many times in a row nor long after the last
+ * look at them, since others may have become ready meanwhile: a program may work for long between two messages. */
 static bool
 may_guess (struct dill_connection *connection)
 {
@@ -183,7 +183,7 @@ may_guess (struct dill_connection *connection)
 
   connection->has_sent = false;
   if (connection->n_guessed < GUESSES_IN_A_ROW)
-    return dill_attempts_is_due (&connection->guesses);
+    return dill_attempts_is_due (&connection->guesses) && !dill_wait_look_at_clock (dill_thread_self);
 
   connection->n_guessed = 0;
   return false;
