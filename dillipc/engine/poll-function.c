@@ -150,7 +150,7 @@ poll_function (GPollFD *fds, guint n_fds, int timeout)
   return wait_in_epoll (engine, &fds[own], &fds[!own], timeout);
 }
 
-bool
+enum dill_rest
 dill_poll_function_rest (struct dill_engine *engine)
 {
   struct dill_gathering *gathering = engine->poller.gathering;
@@ -161,16 +161,23 @@ dill_poll_function_rest (struct dill_engine *engine)
   if (gathering->n_events > 0 || gathering->wakeup_fd < 0 || g_main_context_get_poll_func (context) != poll_function
       || g_main_context_prepare (context, &priority)
       || g_main_context_query (context, priority, &timeout, fds, G_N_ELEMENTS (fds)) != G_N_ELEMENTS (fds))
-    return false;
+    return DILL_REST_REFUSED;
 
   own = fds[1].fd == engine->poller.epoll.fd;
-  if (fds[own].fd != engine->poller.epoll.fd || fds[!own].fd != gathering->wakeup_fd
-      || wait_in_epoll (engine, &fds[own], &fds[!own], timeout) < 0)
-    return false;
+  if (fds[own].fd != engine->poller.epoll.fd || fds[!own].fd != gathering->wakeup_fd)
+    return DILL_REST_REFUSED;
 
-  /* The check functions are not called: nobody has anything to check, and the context is going to ask again. */
-  engine->is_prepared = false;
-  return gathering->n_events > 0 && fds[!own].revents == 0;
+  /* Nobody else has anything to check, and the context is going to ask again. */
+  if (wait_in_epoll (engine, &fds[own], &fds[!own], timeout) > 0 && fds[!own].revents == 0)
+    {
+      engine->is_prepared = false;
+      return DILL_REST_EVENTS;
+    }
+
+  /* The time-out may be that of a source that wants to be asked now, and would ask for as much time again. */
+  if (g_main_context_check (context, priority, fds, G_N_ELEMENTS (fds)))
+    g_main_context_dispatch (context);
+  return DILL_REST_DONE;
 }
 
 void

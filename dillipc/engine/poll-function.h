@@ -29,4 +29,4 @@ void dill_poll_function_install (struct dill_engine *engine);
 void dill_poll_function_clear (struct dill_poller *poller);
 
 /* dill_poller_rest () for an engine with a gathering. */
-bool dill_poll_function_rest (struct dill_engine *engine);
+enum dill_rest dill_poll_function_rest (struct dill_engine *engine);

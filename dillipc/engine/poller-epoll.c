@@ -221,8 +221,8 @@ dill_poller_collect (struct dill_engine *engine)
   return n_events < DILL_N_EVENTS ? DILL_FOUND_ALL : DILL_FOUND_MUCH;
 }
 
-bool
+enum dill_rest
 dill_poller_rest (struct dill_engine *engine)
 {
-  return engine->poller.gathering != NULL && dill_poll_function_rest (engine);
+  return engine->poller.gathering != NULL ? dill_poll_function_rest (engine) : DILL_REST_REFUSED;
 }

@@ -174,9 +174,9 @@ dill_poller_collect (struct dill_engine *engine)
   return findings;
 }
 
-bool
+enum dill_rest
 dill_poller_rest (struct dill_engine *engine)
 {
   (void) engine;
-  return false;
+  return DILL_REST_REFUSED;
 }

@@ -68,7 +68,13 @@ enum dill_findings
 /* Tells the watches what the kernel has to say now, without waiting. */
 enum dill_findings dill_poller_collect (struct dill_engine *engine);
 
+enum dill_rest
+{
+  DILL_REST_REFUSED, /* nobody has slept: the context is to be iterated */
+  DILL_REST_EVENTS,  /* there is something to collect, and nothing else to do */
+  DILL_REST_DONE     /* the context has had its turn */
+};
+
 /* Sleeps in the place of the context, until its earliest time-out at most, if none of its other sources has anything to do
- * and it would poll nothing but what the poller polls.  Returns whether there is something to collect, and nothing else to
- * do: otherwise the context is to be iterated. */
-bool dill_poller_rest (struct dill_engine *engine);
+ * and it would poll nothing but what the poller polls. */
+enum dill_rest dill_poller_rest (struct dill_engine *engine);

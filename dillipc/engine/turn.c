@@ -115,10 +115,18 @@ bool
 dill_turn_take_alone (struct dill_engine *engine)
 {
   /* Sources that say in their check function alone that they are ready shall be asked now and then. */
-  if (!dill_list_is_empty (&engine->ready) || engine->last_turn - engine->last_dispatch >= TURN_MAX_US
-      || !dill_poller_rest (engine))
+  if (!dill_list_is_empty (&engine->ready) || engine->last_turn - engine->last_dispatch >= TURN_MAX_US)
     return false;
 
-  dill_turn_take (engine);
-  return true;
+  switch (dill_poller_rest (engine))
+    {
+    case DILL_REST_EVENTS:
+      dill_turn_take (engine);
+      return true;
+    case DILL_REST_DONE:
+      return true;
+    case DILL_REST_REFUSED:
+    default:
+      return false;
+    }
 }

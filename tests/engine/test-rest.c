@@ -1,8 +1,8 @@
 /* test-rest.c: waits on the main stack, which sleep in the library's own descriptor while no other source of the context has
  * anything to do.
  *
- * Pins: no other source is left out: those that only their check functions know of, callbacks that are added between two
- * waits, and what other threads ask for.
+ * Pins: no other source is left out: those that only their check functions know of, also at the times at which they want
+ * to be asked, callbacks that are added between two waits, and what other threads ask for.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -13,6 +13,7 @@ typedef struct
 {
   GSource source;
   bool is_ready;
+  guint n_prepares; /* of those that have a prepare function */
   guint n_turns;
 } Quiet;
 
@@ -82,6 +83,38 @@ test_all_are_asked (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSE
   g_source_unref (source);
 }
 
+/* Wants to be asked in 5 ms, whenever that is. */
+static gboolean
+regular_prepare (GSource *source, int *timeout)
+{
+  ((Quiet *) source)->n_prepares++;
+  *timeout = 5;
+  return FALSE;
+}
+
+static GSourceFuncs regular_funcs = { .prepare = regular_prepare, .check = quiet_check, .dispatch = quiet_dispatch };
+
+/* One that wants to be asked after a time is asked when that has passed, not told to wait as long again. */
+static void
+test_asked_in_time (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  GSource *source = g_source_new (&regular_funcs, sizeof (Quiet));
+  Quiet *regular = (Quiet *) source;
+  Reader idle;
+
+  reader_start (&idle);
+  settle ();
+  g_source_attach (source, NULL);
+  regular->is_ready = true;
+  while (regular->n_turns < 20)
+    g_assert_no_errno (dill_msleep (dill_now () + 200));
+  g_assert_cmpuint (2 * regular->n_prepares, <=, 3 * regular->n_turns);
+
+  reader_clear (&idle);
+  g_source_destroy (source);
+  g_source_unref (source);
+}
+
 /* What others do from their own threads, or in signal handlers of GLib, still comes through. */
 static void
 test_woken_while_resting (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
@@ -140,6 +173,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 
   test_add ("/rest/all-are-asked", test_all_are_asked);
+  test_add ("/rest/asked-in-time", test_asked_in_time);
   test_add ("/rest/woken", test_woken_while_resting);
   test_add ("/rest/added-between-waits", test_added_between_waits);
 
