@@ -48,9 +48,13 @@ def descriptor_limit():
     return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
+def most_idle(quick):
+    """How many idle connections there can be, of the 50,000 that are wanted."""
+    return 10000 if quick else min(50000, descriptor_limit() - SPARE_DESCRIPTORS)
+
+
 def works(quick):
-    limit = descriptor_limit()
-    idle = 10000 if quick else min(50000, limit - SPARE_DESCRIPTORS)
+    idle = most_idle(quick)
     return [
         Work("ping-pong, one core", ONE, {"server-dillipc": 0.92, "server-dillipc:main": 0.95}),
         Work("ping-pong, two cores", TWO, {"server-dillipc:spin": 1.4}, two_cpus=True),
@@ -132,7 +136,7 @@ def main():
     results.many = {n: bench.coroutines("many", n) for n in (1, 10, 100, 1000, 10000, 100000, top) if n <= top}
     results.timers = {n: bench.coroutines("timers", n) for n in (1, 10, 100, 1000, 10000, 100000, top) if n <= top}
     results.handles = {n: bench.coroutines("handles", n) for n in (100, 1000, 10000, 100000)}
-    for idle in (1, 10, 100, 1000, 10000) + (() if options.quick else (50000,)):
+    for idle in sorted({1, 10, 100, 1000, 10000, most_idle(options.quick)}):
         progress("one among %d idle" % idle)
         results.idle[idle] = {
             system: bench.rate(system, "echo", 64, seconds, idle=idle)[0] for system in (YARDSTICK, "server-dillipc")
