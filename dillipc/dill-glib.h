@@ -122,8 +122,8 @@ DILL_EXPORT void dill_await_ready (GObject *source, GAsyncResult *result, gpoint
  * When the deadline is reached, or the coroutine is cancelled, this cancels @cancellable.  If the call may wait, it gives
  * the operation 100 milliseconds to end; a result that says success, and not that it was cancelled, is returned all the
  * same.  Otherwise the operation is left to itself, and its result will be dropped when it comes.  Until then it may use
- * what it was given: memory on the stack of a coroutine that has ended stays untouched that long, but other memory does
- * not by itself.
+ * what it was given: while the thread lives, the stack of a coroutine that has ended, and that @await was on, stays
+ * untouched that long, but other memory does not by itself.
  *
  * Returns: (transfer full): the result for the *_finish function, or NULL with errno
  *  - EBUSY: somebody waits for @await already; or it stands where another one stood, of an operation that was left to

@@ -121,6 +121,8 @@ dill_turn_take_alone (struct dill_engine *engine)
   switch (dill_poller_rest (engine))
     {
     case DILL_REST_EVENTS:
+      if (g_get_monotonic_time () - engine->last_dispatch >= TURN_MAX_US)
+        return false;
       dill_turn_take (engine);
       return true;
     case DILL_REST_DONE:

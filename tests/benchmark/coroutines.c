@@ -4,6 +4,7 @@
  *        coroutines many N       memory, mappings, and cancellation of N coroutines that are suspended in a bundle
  *        coroutines timers N     microseconds to start, and to wake, one of N coroutines that sleep
  *        coroutines handles N    microseconds to make, and to close, one of N handles
+ *        coroutines connections N  bytes of the heap for one of N connections in the program's memory, waited on
  *
  * Prints a line NAME VALUE for each figure.
  *
@@ -11,8 +12,10 @@
  */
 #include <dillipc/dillipc.h>
 
+#include "bench.h"
 #include "coroutine/context.h"
 #include <err.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -294,6 +297,51 @@ measure_handles (unsigned n)
   free (handles);
 }
 
+static dill_coroutine void
+wait_for_byte (int s)
+{
+  char byte;
+
+  dill_brecv (s, &byte, 1, -1);
+}
+
+/* What is allocated, in bytes; 0 where the C library does not say. */
+static size_t
+heap_size (void)
+{
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+  return mallinfo2 ().uordblks;
+#else
+  return 0;
+#endif
+}
+
+/* Both ends of N / 2 pairs. */
+static void
+measure_connections (unsigned n)
+{
+  char *mem = calloc (n / 2, DILL_IPC_PAIR_SIZE);
+  int *handles = calloc (n, sizeof *handles);
+  int waiters = dill_bundle ();
+  size_t before;
+
+  bench_raise_limit ();
+  before = heap_size ();
+  for (unsigned i = 0; i < n / 2; i++)
+    if (dill_ipc_pair_mem (mem + i * DILL_IPC_PAIR_SIZE, &handles[2 * i]) < 0
+        || dill_bundle_go (waiters, wait_for_byte (handles[2 * i])) < 0
+        || dill_bundle_go (waiters, wait_for_byte (handles[2 * i + 1])) < 0)
+      err (1, "after %u pairs", i);
+
+  printf ("heap_bytes_each %.1f\n", (double) (heap_size () - before) / n);
+  printf ("storage_bytes %zu\n", (size_t) DILL_IPC_SIZE);
+  dill_hclose (waiters);
+  for (unsigned i = 0; i < n; i++)
+    dill_hclose (handles[i]);
+  free (handles);
+  free (mem);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -307,7 +355,9 @@ main (int argc, char **argv)
     measure_timers (n);
   else if (n > 0 && strcmp (argv[1], "handles") == 0)
     measure_handles (n);
+  else if (n > 0 && strcmp (argv[1], "connections") == 0)
+    measure_connections (n);
   else
-    errx (2, "usage: %s speed | many N | timers N | handles N", argv[0]);
+    errx (2, "usage: %s speed | many N | timers N | handles N | connections N", argv[0]);
   return 0;
 }

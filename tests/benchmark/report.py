@@ -24,6 +24,7 @@ class Results:
         self.machine, self.n_rounds, self.seconds = machine, n_rounds, seconds
         # Rows: what was done, ratios of rates, and of work for a second of processor time.
         self.rows, self.costs, self.missing = [], {}, set()
+        self.connection = {}
         self.speed, self.many, self.timers, self.handles, self.idle = {}, {}, {}, {}, {}
 
 
@@ -110,6 +111,14 @@ def many_table(results):
     )  # fmt: skip
 
 
+def connection_line(results):
+    each = results.connection["heap_bytes_each"]
+    yield "An idle connection with a coroutine that waits in `brecv` takes %.0f bytes of the heap (goal: at most 512: %s)," % (
+        each, verdict(each <= 512),
+    )  # fmt: skip
+    yield "beside the program's %d bytes for it and the coroutine's stack." % results.connection["storage_bytes"]
+
+
 def slope(points):
     """The exponent of growth between the first point from 1,000 on and the last: 0 is constant, 1 linear."""
     import math
@@ -155,6 +164,7 @@ def text(results):
         ("## System calls and allocations of the server for one operation", costs_table),
         ("## Coroutines", speed_table),
         ("### Very many", many_table),
+        ("### Idle connections", connection_line),
         ("### Growth", slopes_table),
     ):
         lines += [title, "", *table(results), ""]

@@ -21,7 +21,7 @@ from measure import Bench, Missing, describe_machine
 
 YARDSTICK = "server-epoll"
 STREAMS = [YARDSTICK, "server-dillipc", "server-blocking", "server-gsource", "server-gio", "server-uv"]
-ONE = [YARDSTICK, "server-dillipc", "server-dillipc:main"] + STREAMS[2:]
+ONE = [YARDSTICK, "server-dillipc", "server-dillipc:main", "server-dillipc:spin"] + STREAMS[2:]
 TWO = [YARDSTICK, "server-dillipc", "server-dillipc:spin"] + STREAMS[2:]
 LOOPS = [YARDSTICK, "server-dillipc", "server-gsource", "server-gio", "server-uv"]
 # Those whose turns of the loop do not grow with the connections: the others take minutes to accept ten thousand.
@@ -135,6 +135,7 @@ def main():
     top = 100000 if options.quick else 1000000
     results.many = {n: bench.coroutines("many", n) for n in (1, 10, 100, 1000, 10000, 100000, top) if n <= top}
     results.timers = {n: bench.coroutines("timers", n) for n in (1, 10, 100, 1000, 10000, 100000, top) if n <= top}
+    results.connection = bench.coroutines("connections", 4000)
     results.handles = {n: bench.coroutines("handles", n) for n in (100, 1000, 10000, 100000)}
     for idle in sorted({1, 10, 100, 1000, 10000, most_idle(options.quick)}):
         progress("one among %d idle" % idle)
