@@ -20,8 +20,8 @@
 /* What the manual allows the coroutine's functions, and the handler, less the frames of those that use it here. */
 #define SHARE 3584
 
-/* How often each call is to be interrupted on the coroutine's stack, a signal every 20 microseconds.  A call that mostly waits
- * is there for moments only, so it need not be as often as that within the time. */
+/* How often each call is to be interrupted on the coroutine's stack, a signal every 20 microseconds.  A call that mostly
+ * waits is there for moments only, so it need not be as often as that within the time. */
 #define N_SIGNALS 20
 #define INTERVAL_NS 20000
 #define STORM_MS 5000
