@@ -69,7 +69,7 @@ static void
 test_time_out (void)
 {
   Object object;
-  int h = object_init (&object, dill_now () + 2);
+  int h = object_init (&object, dill_now () + 20);
 
   g_assert_no_errno (dill_bundle_wait (h, soon ()));
   g_assert_cmpint (object.outcome, ==, DILL_TIMED_OUT);
@@ -136,10 +136,11 @@ static void
 test_abandon (void)
 {
   struct dill_wait wait;
+  int64_t deadline = dill_now () + 20; /* not so near that it could have come before the wait begins */
 
-  g_assert_no_errno (dill_wait_begin (&wait, "test", dill_now () + 1));
+  g_assert_no_errno (dill_wait_begin (&wait, "test", deadline));
   dill_wait_abandon (&wait);
-  g_assert_no_errno (dill_msleep (dill_now () + 3));
+  g_assert_no_errno (dill_msleep (deadline + 2));
   g_assert_cmpint (wait.outcome, ==, DILL_PENDING);
   g_assert_null (wait.engine->timers.root);
 }
@@ -156,7 +157,7 @@ test_retry (void)
   g_assert_cmpint (dill_wait_block (&wait), ==, DILL_READY);
   g_assert_cmpint (dill_now (), >=, start + 3);
 
-  g_assert_no_errno (dill_wait_begin (&wait, "test", dill_now () + 2));
+  g_assert_no_errno (dill_wait_begin (&wait, "test", dill_now () + 20));
   dill_wait_retry_in (&wait, 100000);
   g_assert_cmpint (dill_wait_block (&wait), ==, DILL_TIMED_OUT);
 
