@@ -209,7 +209,9 @@ dill_connection_receive (struct dill_connection *connection, struct dill_iolist_
   size_t ahead;
   ssize_t n;
 
-  if (!(watch->ready & DILL_IN) && dill_socket_can_wait (deadline) && !(is_guess = may_guess (connection)))
+  /* A message costs one system call at most: no guesses for what is to be read ahead. */
+  if (!(watch->ready & DILL_IN) && dill_socket_can_wait (deadline)
+      && !(is_guess = cursor != NULL && may_guess (connection)))
     return DILL_ATTEMPT_AGAIN;
 
   buffer = dill_buffer_take (pool);
