@@ -63,6 +63,8 @@ test_nested_too_deeply (void)
       test_assert_errno (dill_fdin (fds[n - 2], soon ()), ELOOP);
       test_assert_errno (dill_fdout (fds[n - 2], soon ()), ELOOP);
     }
+  else
+    g_test_skip ("GLib's polling takes a descriptor as deep as this");
   test_assert_errno (dill_fdin (fds[n - 2], 0), ETIMEDOUT);
   while (n > 0)
     clean_and_close (fds[--n]);
