@@ -15,7 +15,7 @@
  *    the returns that follow: measured with yield (), 39 ns against 20, though the bare switch between two places takes
  *    3 ns with a jump and 12 with a return;
  *  - to the caller of dill_go_begin () by a return that matches its call;
- *  - into a new flow by the entry stub.
+ *  - into a new flow by dill_context_entry ().
  *
  * The control words are stored always and loaded only if they differ: loading is what takes time.  They are compared as
  * wide as they were stored, since only that is served from the store buffer.  Of mxcsr the six exception flags belong

@@ -40,13 +40,13 @@ struct dill_engine
   struct dill_attempts looks; /* at descriptors once more, before the context asks for them */
   struct dill_attempts spins; /* polls without sleeping */
   unsigned spin_us;           /* how long they take at most */
-  int64_t last_turn;     /* when it has ended, in microseconds */
-  int64_t last_dispatch; /* and when the last one that the context gave has */
-  int64_t last_look;        /* at the time that goes by without a turn for sources of lower priority, in microseconds */
-  int64_t last_passed;      /* when they had one, in microseconds of the thread's processor time */
-  unsigned n_turns_to_pass; /* these are theirs */
-  bool is_next;             /* they have had them */
-  bool is_prepared;         /* the context is about to poll, and will not ask again before */
+  int64_t last_turn;          /* when it has ended, in microseconds */
+  int64_t last_dispatch;      /* and when the last one that the context gave has */
+  int64_t last_look;          /* at the time that goes by without a turn for sources of lower priority, in microseconds */
+  int64_t last_passed;        /* when they had one, in microseconds of the thread's processor time */
+  unsigned n_turns_to_pass;   /* these are theirs */
+  bool is_next;               /* they have had them */
+  bool is_prepared;           /* the context is about to poll, and will not ask again before */
 
   bool has_context;          /* the context lives; under the lock of lock.h */
   int is_orphaned;           /* atomic: the context has ended in another thread */
@@ -64,9 +64,10 @@ dill_engine_is_inherited (const struct dill_engine *engine)
  * with errno ENOMEM, or ENOTSUP and a g_critical if the context is inherited over fork () or is another thread's. */
 struct dill_engine *dill_engine_get (struct dill_thread *thread);
 
-/* Tells the context that there is work that it does not know of, if it needs to be told. */
+/* What dill_engine_kick () does if the context is about to poll. */
 void dill_engine_wake_context (struct dill_engine *engine);
 
+/* Tells the context that there is work that it does not know of, if it needs to be told. */
 static inline void
 dill_engine_kick (struct dill_engine *engine)
 {

@@ -12,31 +12,17 @@
 /* Operations that need not wait pause after a millisecond. */
 #define SLICE_MAX_US 1000
 
-static bool
-is_canceled (struct dill_thread *thread)
+int
+dill_wait_allowed_to_canceled (struct dill_thread *thread)
 {
   const struct dill_flow *current = thread->current;
 
-  if (!current->canceled && current->n_closing == 0)
-    return false;
-
   /* A callback of a loop that is nested in a coroutine is not the coroutine. */
-  return current == &thread->own || current->main_depth == g_main_depth ();
-}
+  if (current != &thread->own && current->main_depth != g_main_depth ())
+    return 0;
 
-int
-dill_wait_find_allowed (struct dill_thread *thread)
-{
-  if (thread == NULL)
-    return -1;
-
-  if (is_canceled (thread))
-    {
-      errno = ECANCELED;
-      return -1;
-    }
-
-  return 0;
+  errno = ECANCELED;
+  return -1;
 }
 
 /* A wait that iterates a main context.  One that another thread runs cannot be iterated here. */

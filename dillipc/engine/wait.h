@@ -16,7 +16,6 @@
 #include "engine/list.h"
 #include "engine/thread.h"
 #include "engine/timer.h"
-#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -44,8 +43,8 @@ struct dill_wait
   const char *what; /* for debuggers: the operation */
 };
 
-/* What dill_wait_allowed () says where it is not clear at once. */
-int dill_wait_find_allowed (struct dill_thread *thread);
+/* What dill_wait_allowed () says when the running flow was cancelled, or closes an object. */
+int dill_wait_allowed_to_canceled (struct dill_thread *thread);
 
 /* 0, or -1 with errno ECANCELED if the running flow may not wait any more, or ENOMEM. */
 static inline int
@@ -53,10 +52,13 @@ dill_wait_allowed (void)
 {
   struct dill_thread *thread = dill_thread_get ();
 
-  if (G_LIKELY (thread != NULL && !thread->current->canceled && thread->current->n_closing == 0))
+  if (thread == NULL)
+    return -1;
+
+  if (G_LIKELY (!thread->current->canceled && thread->current->n_closing == 0))
     return 0;
 
-  return dill_wait_find_allowed (thread);
+  return dill_wait_allowed_to_canceled (thread);
 }
 
 /* Whether the running flow is a coroutine that can be suspended: not in a callback of a loop nested in it. */
@@ -112,12 +114,6 @@ void dill_wait_retry_in (struct dill_wait *wait, int milliseconds);
 /* Lets everybody else go first.  Returns 0, or -1 with errno. */
 int dill_wait_yield (void);
 
-/* For the end of operations that may succeed time after time without waiting: now and then lets everybody else go first.
- * RESULT is what the operation returns, negative for failure, and what this returns; DEADLINE is the operation's: with 0
- * this never waits.  It is the end because what has to wait anyway must not lose its place to a pause before, and because
- * cancellation cannot take a result back.  Keeps errno. */
-static inline int64_t dill_wait_fairly (int64_t result, int64_t deadline);
-
 /* Operations that need not wait look at the clock once in so many. */
 #define DILL_CALLS_PER_LOOK 32
 
@@ -136,6 +132,10 @@ dill_wait_is_due (void)
 /* The pause of dill_wait_fairly (). */
 void dill_wait_let_others (int64_t deadline);
 
+/* For the end of operations that may succeed time after time without waiting: now and then lets everybody else go first.
+ * RESULT is what the operation returns, negative for failure, and what this returns; DEADLINE is the operation's: with 0
+ * this never waits.  It is the end because what has to wait anyway must not lose its place to a pause before, and because
+ * cancellation cannot take a result back.  Keeps errno. */
 static inline int64_t
 dill_wait_fairly (int64_t result, int64_t deadline)
 {

@@ -26,15 +26,15 @@ struct dill_connection
   struct dill_bsock_vfs bsock;
   struct dill_watch watch;
   struct dill_list observers;
-  struct dill_buffer *buffer; /* what was read ahead, or NULL */
-  int descriptor;             /* received and not taken, or -1 */
-  int descriptor_error;       /* why the descriptor of the buffer's last byte is lost, or 0 */
+  struct dill_buffer *buffer;   /* what was read ahead, or NULL */
+  int descriptor;               /* received and not taken, or -1 */
+  int descriptor_error;         /* why the descriptor of the buffer's last byte is lost, or 0 */
   struct dill_attempts guesses; /* that the peer has answered already */
-  uint8_t n_guessed;          /* right, one after the other */
-  bool has_sent;              /* something that may be answered, since the last guess */
-  bool in_done;               /* the stream has ended */
-  bool in_broken;             /* a receive failed halfway, or the connection is broken */
-  bool out_done;              /* dill_ipc_done () was called */
+  uint8_t n_guessed;            /* right, one after the other */
+  bool has_sent;                /* something that may be answered, since the last guess */
+  bool in_done;                 /* the stream has ended */
+  bool in_broken;               /* a receive failed halfway, or the connection is broken */
+  bool out_done;                /* dill_ipc_done () was called */
   bool out_broken;
   bool is_heap;
 };

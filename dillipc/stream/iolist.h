@@ -24,8 +24,7 @@ struct dill_iolist_cursor
   size_t offset;                  /* in ITEM */
 };
 
-/* Checks a list as dill_bsendl () and dill_brecvl () describe; with MAY_SKIP an item may have no buffer.  Returns 0 and
- * the sum of the lengths, or -1 with errno EINVAL.  Writes nothing into the list. */
+/* dill_iolist_check () for a list of any length. */
 int dill_iolist_check_many (const struct dill_iolist *first, const struct dill_iolist *last, bool may_skip,
                             size_t *total);
 
@@ -37,6 +36,8 @@ dill_iolist_is_valid (const struct dill_iolist *item, bool may_skip, size_t tota
          && item->iol_len <= SSIZE_MAX - total;
 }
 
+/* Checks a list as dill_bsendl () and dill_brecvl () describe; with MAY_SKIP an item may have no buffer.  Returns 0 and
+ * the sum of the lengths, or -1 with errno EINVAL.  Writes nothing into the list. */
 static inline int
 dill_iolist_check (const struct dill_iolist *first, const struct dill_iolist *last, bool may_skip, size_t *total)
 {
@@ -50,12 +51,13 @@ dill_iolist_check (const struct dill_iolist *first, const struct dill_iolist *la
   return dill_iolist_check_many (first, last, may_skip, total);
 }
 
-/* Describes what comes next at CURSOR, up to N pieces and DILL_IOLIST_BATCH_BYTES of it, all with buffers: an item without
- * one ends the batch, unless it comes first, in which case SKIP is its length.  Returns the number of pieces and their
- * length in LENGTH. */
+/* dill_iolist_batch () whatever comes next. */
 int dill_iolist_batch_of_many (const struct dill_iolist_cursor *cursor, struct iovec *pieces, int n, size_t *length,
                                size_t *skip);
 
+/* Describes what comes next at CURSOR, up to N pieces and DILL_IOLIST_BATCH_BYTES of it, all with buffers: an item without
+ * one ends the batch, unless it comes first, in which case SKIP is its length.  Returns the number of pieces and their
+ * length in LENGTH. */
 static inline int
 dill_iolist_batch (const struct dill_iolist_cursor *cursor, struct iovec *pieces, int n, size_t *length, size_t *skip)
 {

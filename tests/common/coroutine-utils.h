@@ -17,6 +17,15 @@ soon (void)
   return dill_now () + 1000 * TEST_LIMIT_SECONDS * 2 / 3;
 }
 
+/* Waits under CONTEXT, so that the library has an engine there. */
+static inline void
+use_context (GMainContext *context)
+{
+  g_main_context_push_thread_default (context);
+  g_assert_no_errno (dill_yield ());
+  g_main_context_pop_thread_default (context);
+}
+
 /* A coroutine that sleeps five times, and counts in the guint DATA how often it has woken up. */
 static inline void
 sleep_and_count (void *data)

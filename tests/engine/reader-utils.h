@@ -94,3 +94,22 @@ call (gpointer data)
     }
   return NULL;
 }
+
+/* Has them called while WAIT waits until CALLER has had all, and while somebody waits for a byte. */
+static inline void
+check_calls (void (*wait) (Caller *caller))
+{
+  Caller caller = { .context = g_main_context_default (), .answers = g_async_queue_new () };
+  Reader reader;
+  GThread *thread;
+
+  reader_start (&reader);
+  settle ();
+  thread = test_thread_start (call, &caller);
+  wait (&caller);
+  g_assert_cmpuint (caller.n_calls, ==, N_CALLS);
+  test_thread_join (thread);
+  g_async_queue_unref (caller.answers);
+  g_assert_cmpint (reader.result, ==, 1);
+  reader_clear (&reader);
+}

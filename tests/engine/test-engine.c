@@ -289,9 +289,7 @@ use_and_end (gpointer data)
 {
   Racer *racer = data;
 
-  g_main_context_push_thread_default (racer->context);
-  g_assert_no_errno (dill_yield ());
-  g_main_context_pop_thread_default (racer->context);
+  use_context (racer->context);
   g_main_context_unref (racer->context);
   g_atomic_int_set (&racer->is_ending, 1);
   return NULL;

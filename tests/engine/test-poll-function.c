@@ -63,20 +63,15 @@ test_left_alone (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 }
 
 static void
+iterate_until_called (Caller *caller)
+{
+  test_iterate_until (caller->n_calls == N_CALLS);
+}
+
+static void
 test_other_threads (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
-  Caller caller = { .context = g_main_context_default (), .answers = g_async_queue_new () };
-  Reader reader;
-  GThread *thread;
-
-  reader_start (&reader);
-  settle ();
-  thread = test_thread_start (call, &caller);
-  test_iterate_until (caller.n_calls == N_CALLS);
-  test_thread_join (thread);
-  g_async_queue_unref (caller.answers);
-  g_assert_cmpint (reader.result, ==, 1);
-  reader_clear (&reader);
+  check_calls (iterate_until_called);
 }
 
 /* A source of high priority that says only after the poll that it is ready, so that the engine's turn is taken from it. */

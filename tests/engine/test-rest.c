@@ -117,20 +117,16 @@ test_asked_in_time (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSE
 
 /* What others do from their own threads, or in signal handlers of GLib, still comes through. */
 static void
+sleep_until_called (Caller *caller)
+{
+  while (caller->n_calls < N_CALLS)
+    g_assert_no_errno (dill_msleep (dill_now () + 1));
+}
+
+static void
 test_woken_while_resting (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
-  Caller caller = { .context = g_main_context_default (), .answers = g_async_queue_new () };
-  Reader idle;
-  GThread *thread;
-
-  reader_start (&idle);
-  settle ();
-  thread = test_thread_start (call, &caller);
-  while (caller.n_calls < N_CALLS)
-    g_assert_no_errno (dill_msleep (dill_now () + 1));
-  test_thread_join (thread);
-  g_async_queue_unref (caller.answers);
-  reader_clear (&idle);
+  check_calls (sleep_until_called);
 }
 
 static gboolean

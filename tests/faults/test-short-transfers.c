@@ -104,7 +104,7 @@ receive_some (Way *way)
 }
 
 static void
-send_lists (Way *way)
+send_in_lists (Way *way, bool are_messages)
 {
   struct dill_iolist items[ITEMS_MAX];
   guint8 bytes[CHUNK_MAX];
@@ -114,10 +114,19 @@ send_lists (Way *way)
       struct dill_iolist *last;
 
       length = draw_length (way->script, way->total - done);
-      fill_bytes (bytes, length, done);
+      if (are_messages)
+        fill_message (bytes, length, done);
+      else
+        fill_bytes (bytes, length, done);
       last = draw_list (way->script, bytes, length, items);
-      g_assert_no_errno (dill_bsendl (way->h, items, last, soon ()));
+      g_assert_no_errno ((are_messages ? dill_msendl : dill_bsendl) (way->h, items, last, soon ()));
     }
+}
+
+static void
+send_lists (Way *way)
+{
+  send_in_lists (way, false);
 }
 
 /* One item of each list, drawn like everything else, is skipped. */
@@ -146,18 +155,7 @@ receive_lists (Way *way)
 static void
 send_messages (Way *way)
 {
-  struct dill_iolist items[ITEMS_MAX];
-  guint8 bytes[CHUNK_MAX];
-
-  for (gsize done = 0, length; done < way->total; done += length)
-    {
-      struct dill_iolist *last;
-
-      length = draw_length (way->script, way->total - done);
-      fill_message (bytes, length, done);
-      last = draw_list (way->script, bytes, length, items);
-      g_assert_no_errno (dill_msendl (way->h, items, last, soon ()));
-    }
+  send_in_lists (way, true);
 }
 
 /* Some are longer than their receiver expects: these are skipped. */

@@ -189,9 +189,7 @@ new_used_context (void)
 {
   GMainContext *context = g_main_context_new ();
 
-  g_main_context_push_thread_default (context);
-  g_assert_no_errno (dill_yield ());
-  g_main_context_pop_thread_default (context);
+  use_context (context);
   return context;
 }
 

@@ -125,9 +125,7 @@ use_context_and_end (gpointer data)
 {
   Tenant *tenant = data;
 
-  g_main_context_push_thread_default (tenant->context);
-  g_assert_no_errno (dill_yield ());
-  g_main_context_pop_thread_default (tenant->context);
+  use_context (tenant->context);
   test_step_reach (&tenant->step, 1);
   return NULL;
 }
