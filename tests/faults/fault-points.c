@@ -327,9 +327,8 @@ report (void)
 }
 
 static void
-add_case (const FaultScenario *scenario, bool in_coroutine)
+add_case (Case *test_case, const FaultScenario *scenario, bool in_coroutine)
 {
-  Case *test_case = g_new (Case, 1);
   g_autofree char *name
       = g_strdup_printf ("/%s/%s/%s", scenario->function, scenario->variant, in_coroutine ? "coroutine" : "main-stack");
 
@@ -340,6 +339,7 @@ add_case (const FaultScenario *scenario, bool in_coroutine)
 int
 fault_main (int *argc, char ***argv, const FaultScenario *scenarios, guint n)
 {
+  g_autofree Case *cases = g_new (Case, 2 * n);
   int status;
 
   g_test_init (argc, argv, NULL);
@@ -353,8 +353,8 @@ fault_main (int *argc, char ***argv, const FaultScenario *scenarios, guint n)
 
   for (guint i = 0; i < n; i++)
     {
-      add_case (&scenarios[i], false);
-      add_case (&scenarios[i], true);
+      add_case (&cases[2 * i], &scenarios[i], false);
+      add_case (&cases[2 * i + 1], &scenarios[i], true);
     }
   status = g_test_run ();
   report ();

@@ -355,8 +355,11 @@ static const Traffic traffics[] = {
   { "descriptors", NULL, send_files, receive_files },
 };
 
+/* Each over a connection to this process and to another, cut in each way. */
+#define N_VARIANTS 4
+
 static void
-add_cases (const Traffic *traffic)
+add_cases (Case *cases, const Traffic *traffic)
 {
   static const char *const cuts[] = { "at-random", "to-one-byte" };
   static const char *const peers[] = { "here", "forked" };
@@ -365,7 +368,7 @@ add_cases (const Traffic *traffic)
     for (guint peer = 0; peer < 2; peer++)
       {
         g_autofree char *name = g_strdup_printf ("/short-transfers/%s/%s/%s", traffic->name, cuts[cut], peers[peer]);
-        Case *test_case = g_new (Case, 1);
+        Case *test_case = cases++;
 
         *test_case = (Case) { traffic, cut == 1, peer == 1 };
         test_add_data (name, test_case, test_traffic);
@@ -375,16 +378,18 @@ add_cases (const Traffic *traffic)
 int
 main (int argc, char **argv)
 {
+  static Traffic messages[G_N_ELEMENTS (kinds)];
+  static Case cases[(G_N_ELEMENTS (traffics) + G_N_ELEMENTS (kinds)) * N_VARIANTS];
+  Case *next = cases;
+
   g_test_init (&argc, &argv, NULL);
 
-  for (guint i = 0; i < G_N_ELEMENTS (traffics); i++)
-    add_cases (&traffics[i]);
-  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++)
+  for (guint i = 0; i < G_N_ELEMENTS (traffics); i++, next += N_VARIANTS)
+    add_cases (next, &traffics[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++, next += N_VARIANTS)
     {
-      Traffic *traffic = g_new (Traffic, 1);
-
-      *traffic = (Traffic) { kinds[i].name, &kinds[i], send_messages, receive_messages };
-      add_cases (traffic);
+      messages[i] = (Traffic) { kinds[i].name, &kinds[i], send_messages, receive_messages };
+      add_cases (next, &messages[i]);
     }
 
   return g_test_run ();
