@@ -6,7 +6,6 @@
 #include "connection-utils.h"
 
 #include <signal.h>
-#include <sys/time.h>
 
 static void
 test_never_reads (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
@@ -155,76 +154,6 @@ test_urgent_byte (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
   close_pair (others);
 }
 
-static volatile sig_atomic_t n_alarms;
-
-static void
-on_storm (int signal_number G_GNUC_UNUSED)
-{
-  n_alarms++;
-}
-
-typedef struct
-{
-  int s;
-  gsize length;
-} Flow;
-
-static void
-send_flow (void *data)
-{
-  Flow *flow = data;
-  g_autofree guint8 *bytes = g_malloc (flow->length);
-
-  fill_bytes (bytes, flow->length, 0);
-  g_assert_no_errno (dill_bsend (flow->s, bytes, flow->length, soon ()));
-  g_assert_no_errno (dill_ipc_close (flow->s, soon ()));
-}
-
-/* A signal every 100 microseconds, whose handler does not restart system calls. */
-static int
-run_in_storm (gpointer data)
-{
-  struct sigaction action = { .sa_handler = on_storm };
-  struct itimerval often = { { 0, 100 }, { 0, 100 } }, never = { { 0, 0 }, { 0, 0 } };
-  g_autoptr (GMainContext) context = g_main_context_new ();
-  const char *path = data;
-  enum
-  {
-    LENGTH = 2 * 1000 * 1000
-  };
-  g_autofree guint8 *bytes = g_malloc (LENGTH);
-  Flow flow = { .length = LENGTH };
-  int ls, h;
-
-  sigaction (SIGALRM, &action, NULL);
-  g_main_context_push_thread_default (context);
-  ls = test_assert_ok (dill_ipc_listen (path, 5));
-  g_assert_no_errno (setitimer (ITIMER_REAL, &often, NULL));
-  for (guint i = 0; i < 20; i++)
-    {
-      int s;
-
-      flow.s = test_assert_ok (dill_ipc_connect (path, soon ()));
-      h = test_assert_ok (dill_spawn (send_flow, &flow));
-      s = test_assert_ok (dill_ipc_accept (ls, soon ()));
-      g_assert_no_errno (dill_brecv (s, bytes, LENGTH, soon ()));
-      check_bytes (bytes, LENGTH, 0);
-      g_assert_no_errno (dill_ipc_close (s, soon ()));
-      g_assert_no_errno (dill_bundle_wait (h, soon ()));
-      g_assert_no_errno (dill_hclose (h));
-    }
-  g_assert_no_errno (setitimer (ITIMER_REAL, &never, NULL));
-  g_assert_no_errno (dill_hclose (ls));
-  g_main_context_pop_thread_default (context);
-  return n_alarms > 20 ? 0 : 1;
-}
-
-static void
-test_signal_storm (TestDir *test, gconstpointer data G_GNUC_UNUSED)
-{
-  g_assert_cmpint (test_in_child (run_in_storm, test->path), ==, 0);
-}
-
 int
 main (int argc, char **argv)
 {
@@ -235,6 +164,5 @@ main (int argc, char **argv)
   test_add ("/peers/reset", test_reset);
   test_add ("/peers/no-sigpipe", test_no_sigpipe);
   test_add ("/peers/urgent-byte", test_urgent_byte);
-  test_add ("/peers/signal-storm", test_signal_storm);
   return g_test_run ();
 }

@@ -16,7 +16,8 @@
 #define N_CLIENTS 10
 #define N_CONNECTIONS 20 /* of each client, one after the other */
 #define LENGTH 50000
-#define PERIOD_NS 100000
+#define LENGTH_OF_FLOW 2000000 /* many times what the kernel takes at once */
+#define PERIOD_NS (100000 * (long) test_slowdown ()) /* leaves time for something else */
 
 static volatile gint n_signals;
 
@@ -46,6 +47,8 @@ end_storm (timer_t timer)
 {
   g_assert_no_errno (timer_delete (timer));
   g_assert_cmpint (g_atomic_int_get (&n_signals), >, 0);
+  g_test_message ("count %d signals", g_atomic_int_get (&n_signals));
+  g_atomic_int_set (&n_signals, 0);
 }
 
 /* Sends what it receives back, a descriptor first, and sees the connection off. */
@@ -119,7 +122,48 @@ test_echo (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   g_assert_no_errno (dill_hclose (ls));
   g_assert_cmpint (test_child_wait (child), ==, EXIT_SUCCESS);
   end_storm (storm);
-  g_test_message ("count %d signals during transfers", g_atomic_int_get (&n_signals));
+}
+
+typedef struct
+{
+  const guint8 *bytes;
+  int s;
+} Flow;
+
+static void
+send_flow (void *data)
+{
+  const Flow *flow = data;
+
+  g_assert_no_errno (dill_bsend (flow->s, flow->bytes, LENGTH_OF_FLOW, soon ()));
+  g_assert_no_errno (dill_ipc_close (flow->s, soon ()));
+}
+
+/* Long transfers from coroutine to main stack, each over a connection of its own. */
+static void
+test_flows (TestDir *test, gconstpointer data G_GNUC_UNUSED)
+{
+  int ls = test_assert_ok (dill_ipc_listen (test->path, 5));
+  g_autofree guint8 *sent = g_malloc (LENGTH_OF_FLOW), *received = g_malloc (LENGTH_OF_FLOW);
+  Flow flow = { .bytes = sent };
+  timer_t storm = start_storm ();
+
+  for (guint i = 0; i < 20; i++)
+    {
+      int s, h;
+
+      fill_bytes (sent, LENGTH_OF_FLOW, i);
+      flow.s = test_assert_ok (dill_ipc_connect (test->path, soon ()));
+      h = test_assert_ok (dill_spawn (send_flow, &flow));
+      s = test_assert_ok (dill_ipc_accept (ls, soon ()));
+      g_assert_no_errno (dill_brecv (s, received, LENGTH_OF_FLOW, soon ()));
+      check_bytes (received, LENGTH_OF_FLOW, i);
+      g_assert_no_errno (dill_ipc_close (s, soon ()));
+      g_assert_no_errno (dill_bundle_wait (h, soon ()));
+      g_assert_no_errno (dill_hclose (h));
+    }
+  end_storm (storm);
+  g_assert_no_errno (dill_hclose (ls));
 }
 
 /* Waits for descriptors and for time, on the main stack and in a coroutine. */
@@ -156,6 +200,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 
   test_add ("/signals/echo", test_echo);
+  test_add ("/signals/flows", test_flows);
   test_add ("/signals/waits", test_waits);
 
   return g_test_run ();
