@@ -126,6 +126,7 @@ trace_start (TestChildFunc func, gpointer data)
   g_assert_no_errno (pid);
   if (pid == 0)
     {
+      test_tool_begin_child ();
       if (ptrace (PTRACE_TRACEME, 0, NULL, NULL) < 0)
         _exit (CANNOT);
       raise (SIGSTOP);
@@ -145,7 +146,7 @@ trace_start (TestChildFunc func, gpointer data)
 static inline long
 trace_entry (pid_t pid)
 {
-  struct __ptrace_syscall_info info;
+  struct __ptrace_syscall_info info = { 0 }; /* Valgrind does not know that the kernel fills it in */
 
   g_assert_no_errno (ptrace (PTRACE_GET_SYSCALL_INFO, pid, sizeof info, &info));
   if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
