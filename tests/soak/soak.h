@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include "test-tools.h"
+
 #include <dillipc/dillipc.h>
 #include <stdbool.h>
 
@@ -18,7 +20,7 @@
 #define SOAK_DIGEST_SIZE 32
 
 /* Longer than anything takes that does not hang, in milliseconds. */
-#define SOAK_PATIENCE 20000
+#define SOAK_PATIENCE (20000 * test_slowdown ())
 
 /* What has happened so far, in memory that all processes share. */
 typedef struct
