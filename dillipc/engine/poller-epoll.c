@@ -5,6 +5,7 @@
  * often.  A new edge is reported for whatever arrives after the last look, so nothing is lost by remembering.
  *
  * One-shot watches, for descriptors that others read and write too, are level-triggered and forget after one event.
+ * Others that are level-triggered, listeners, stay registered until they fire though nobody waits.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -56,7 +57,7 @@ static int
 control (struct dill_watch *watch, int operation, unsigned directions)
 {
   struct dill_poller *poller = &watch->engine->poller;
-  struct epoll_event event = { .events = watch->is_one_shot ? EPOLLONESHOT : EPOLLET };
+  struct epoll_event event = { .events = watch->is_one_shot ? EPOLLONESHOT : watch->is_level ? 0 : EPOLLET };
 
   if (directions & DILL_IN)
     event.events |= EPOLLIN | EPOLLRDHUP;
@@ -168,6 +169,11 @@ report (struct dill_watch *watch, uint32_t events)
 
   if (watch->is_one_shot)
     directions |= rearm (watch, watch->armed & ~directions);
+  else if (watch->is_level)
+    {
+      if (!dill_watch_is_pending (watch, directions))
+        dill_poller_disarm (watch); /* or it would not stop */
+    }
   else if ((events & EPOLLOUT) && !dill_watch_is_busy (watch, DILL_OUT) && watch->notify == NULL)
     {
       /* Nobody waits to send any more. */

@@ -129,6 +129,7 @@ find_registration (struct dill_watch *watch, struct dill_engine *engine)
     }
 
   dill_watch_init (&foreign->watch, engine, watch->fd);
+  foreign->watch.is_level = watch->is_level;
   foreign->watch.notify = hand_on;
   foreign->home = watch;
   return &foreign->watch;

@@ -33,8 +33,9 @@ call_accept (struct dill_watch *watch)
     fd = accept4 (watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   while (fd < 0 && (errno == EINTR || errno == ECONNABORTED || errno == EPROTO));
 
-  /* On want of descriptors readiness is kept: the connection goes on to wait. */
-  if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+  /* Whether there are more the poller will say again, which costs less than asking: accept4 (2) makes a socket and a file
+   * before it looks.  On want of descriptors readiness is kept: the connection goes on to wait. */
+  if (fd >= 0 || errno == EAGAIN || errno == EWOULDBLOCK)
     watch->ready &= (uint8_t) ~DILL_IN;
   return fd;
 }

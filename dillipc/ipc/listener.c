@@ -90,6 +90,7 @@ new_listener (int fd, void *mem)
   };
   dill_watch_init (&listener->watch, engine, fd);
   listener->watch.notify = dill_accept_notify;
+  listener->watch.is_level = true;
   dill_list_init (&listener->observers);
   dill_handle_set (h, &listener->hvfs);
   return h;
