@@ -82,10 +82,13 @@ dill_connection_consume (struct dill_connection *connection, size_t length)
   connection->descriptor = -1;
 }
 
-/* Lays out where the bytes go: pieces of the list, and behind them BUFFER, or else SCRATCH if some are to be dropped. */
-static void
-lay_out (struct reception *reception, const struct dill_iolist_cursor *cursor, struct dill_buffer *buffer, char *scratch)
+/* Lays out where the bytes go: pieces of the list, and behind them a buffer, or else SCRATCH if some are to be dropped.
+ * Returns the buffer, or NULL: for want of memory, or because that much is asked for that a system call saved would not
+ * outweigh that the bytes behind it are copied twice. */
+static struct dill_buffer *
+lay_out (struct reception *reception, const struct dill_iolist_cursor *cursor, char *scratch)
 {
+  struct dill_buffer *buffer = NULL;
   size_t skip = 0;
 
   reception->n_pieces = 0;
@@ -95,6 +98,8 @@ lay_out (struct reception *reception, const struct dill_iolist_cursor *cursor, s
         = dill_iolist_batch (cursor, reception->pieces, DILL_IOLIST_BATCH, &reception->wanted, &skip);
 
   reception->room = reception->wanted;
+  if (reception->wanted < DILL_BUFFER_SIZE)
+    buffer = dill_buffer_take (&dill_thread_self->buffers);
   if (buffer != NULL)
     {
       reception->pieces[reception->n_pieces++] = (struct iovec){ buffer->bytes, sizeof buffer->bytes };
@@ -108,6 +113,7 @@ lay_out (struct reception *reception, const struct dill_iolist_cursor *cursor, s
       reception->wanted += length;
       reception->room += length;
     }
+  return buffer;
 }
 
 static ssize_t
@@ -214,14 +220,13 @@ dill_connection_receive (struct dill_connection *connection, struct dill_iolist_
       && !(is_guess = cursor != NULL && may_guess (connection)))
     return DILL_ATTEMPT_AGAIN;
 
-  buffer = dill_buffer_take (pool);
+  buffer = lay_out (&reception, cursor, scratch);
   if (buffer == NULL && cursor == NULL)
     {
       errno = ENOMEM;
       return DILL_ATTEMPT_FAILED;
     }
 
-  lay_out (&reception, cursor, buffer, scratch);
   n = call_recvmsg (watch->fd, &reception);
   if (is_guess)
     learn (connection, n >= 0);
@@ -257,9 +262,11 @@ dill_connection_receive (struct dill_connection *connection, struct dill_iolist_
       set_buffer (connection, buffer);
       dill_connection_consume (connection, 0);
     }
-  else if (connection->descriptor >= 0)
+  else
     {
-      close (connection->descriptor);
+      connection->descriptor_error = 0;
+      if (connection->descriptor >= 0)
+        close (connection->descriptor);
       connection->descriptor = -1;
     }
 

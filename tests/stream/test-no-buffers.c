@@ -101,9 +101,10 @@ receive_without_buffers (gpointer data G_GNUC_UNUSED)
 {
   enum
   {
-    LENGTH = 20 * 1000
+    LENGTH = 16 * 1000, /* less than a buffer holds */
+    MUCH = 20 * 1000
   };
-  guint8 bytes[LENGTH];
+  guint8 bytes[MUCH];
   struct dill_iolist last = { bytes + 100, 900, NULL, 0 }, skipped = { NULL, LENGTH - 1000, &last, 0 };
   struct dill_iolist first = { bytes, 100, &skipped, 0 };
   int fd, s;
@@ -133,6 +134,12 @@ receive_without_buffers (gpointer data G_GNUC_UNUSED)
         }
       g_assert_true (malloc_end_want ());
     }
+
+  /* Who asks for as much as a buffer holds has no use for one. */
+  write_all (fd, bytes, MUCH);
+  malloc_begin_want (0);
+  g_assert_cmpint (dill_brecv_some (s, bytes, MUCH, 0), ==, MUCH);
+  g_assert_false (malloc_end_want ());
   test_assert_errno (dill_brecv_some (s, bytes, 1, 0), ETIMEDOUT);
   g_assert_no_errno (dill_hclose (s));
   close (fd);
