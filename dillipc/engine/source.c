@@ -98,22 +98,20 @@ processor_time (void)
   return time.tv_sec * INT64_C (1000000) + time.tv_nsec / 1000;
 }
 
-/* Whether this turn of the loop is for others, though there is work to do. */
+/* Whether this turn of the loop is for others, though there is work to do.  The end of the last turn will do for the time:
+ * if that is long ago, others have had theirs. */
 static bool
 must_pass (struct dill_engine *engine)
 {
-  int64_t now;
-
   /* The others may take longer for their turns than it took until they got them: after these come turns of the engine. */
   if (engine->is_next)
     return false;
 
-  now = g_get_monotonic_time ();
-  if (engine->n_turns_to_pass == 0 && now - engine->last_look > BUSY_MAX_US)
+  if (engine->n_turns_to_pass == 0 && engine->last_turn - engine->last_look > BUSY_MAX_US)
     {
       int64_t worked = processor_time ();
 
-      engine->last_look = now;
+      engine->last_look = engine->last_turn;
       if (worked - engine->last_passed > BUSY_MAX_US / 2)
         {
           engine->last_passed = worked;

@@ -78,11 +78,11 @@ look_again (struct dill_engine *engine, enum dill_findings last)
   return findings;
 }
 
-void
-dill_turn_take (struct dill_engine *engine)
+static void
+take_turn (struct dill_engine *engine, int64_t start)
 {
   struct dill_thread *thread = engine->thread;
-  int64_t start = g_get_monotonic_time (), now = start, round_start;
+  int64_t now = start, round_start;
   enum dill_findings findings = dill_poller_collect (engine);
   bool is_returning;
 
@@ -111,9 +111,17 @@ dill_turn_take (struct dill_engine *engine)
   engine->last_turn = now;
 }
 
+void
+dill_turn_take (struct dill_engine *engine)
+{
+  take_turn (engine, g_get_monotonic_time ());
+}
+
 bool
 dill_turn_take_alone (struct dill_engine *engine)
 {
+  int64_t now;
+
   /* Sources that say in their check function alone that they are ready shall be asked now and then. */
   if (!dill_list_is_empty (&engine->ready) || engine->last_turn - engine->last_dispatch >= TURN_MAX_US)
     return false;
@@ -121,9 +129,10 @@ dill_turn_take_alone (struct dill_engine *engine)
   switch (dill_poller_rest (engine))
     {
     case DILL_REST_EVENTS:
-      if (g_get_monotonic_time () - engine->last_dispatch >= TURN_MAX_US)
+      now = g_get_monotonic_time ();
+      if (now - engine->last_dispatch >= TURN_MAX_US)
         return false;
-      dill_turn_take (engine);
+      take_turn (engine, now);
       return true;
     case DILL_REST_DONE:
       return true;
