@@ -140,6 +140,20 @@ dill_announce_unmap (void *memory, size_t size)
 #if defined(DILL_WITH_TSAN)
 
 #include <sanitizer/tsan_interface.h>
+#include <signal.h>
+
+/* ThreadSanitizer keeps a signal until the flow that it hit leaves a function of libc: for ever, if that flow waits or
+ * ends first.  Here it leaves one, with what comes from then on held back until the other flow can take it. */
+DILL_UNINSTRUMENTED static void
+tsan_switch (struct dill_announced *to)
+{
+  sigset_t all, before;
+
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, &before);
+  __tsan_switch_to_fiber (to->fiber, 0);
+  pthread_sigmask (SIG_SETMASK, &before, NULL);
+}
 
 void
 dill_announce_give (void *object)
@@ -216,7 +230,7 @@ dill_announce_switch (struct dill_announced *from, struct dill_announced *to, bo
   asan_switch (from, to, for_good);
 #endif
 #if defined(DILL_WITH_TSAN)
-  __tsan_switch_to_fiber (to->fiber, 0);
+  tsan_switch (to);
 #endif
   (void) from;
   (void) to;

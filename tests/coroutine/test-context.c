@@ -1,4 +1,4 @@
-/* test-context.c: flows of control: their order, beginnings and ends, and many of them.
+/* test-context.c: flows of control: their order, beginnings and ends, many of them, and signals in them.
  *
  * What compilers may rely on is tested by switch-check.c, what debuggers see by test-backtrace.c.
  *
@@ -7,7 +7,10 @@
 #include "pooled-flow.h"
 #include "stack-alignment.h"
 
+#include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* --- Order --- */
 
@@ -202,6 +205,52 @@ test_any_alignment (void)
     }
 }
 
+/* --- Signals --- */
+
+static volatile sig_atomic_t n_signals;
+
+static void
+count_signal (int number G_GNUC_UNUSED)
+{
+  n_signals++;
+}
+
+/* Past libc, where ThreadSanitizer would let the signal through at once. */
+static void
+signal_and_pause (void *data)
+{
+  Flow *flow = data;
+
+  for (;;)
+    {
+      syscall (SYS_tgkill, getpid (), syscall (SYS_gettid), SIGUSR1);
+      flow_pause (flow);
+    }
+}
+
+/* What comes in a flow is handled, though the flow may never go on. */
+static void
+test_signal (void)
+{
+  struct sigaction action = { .sa_handler = count_signal }, saved;
+  struct dill_stack_pool pool = { 0 };
+  struct dill_context self;
+  Flow flow;
+
+  g_assert_no_errno (sigaction (SIGUSR1, &action, &saved));
+  dill_context_init_thread (&self);
+  flow_init (&flow, &pool, signal_and_pause, NULL);
+  for (int i = 1; i <= 3; i++)
+    {
+      flow_resume (&flow, &self);
+      g_assert_cmpint (n_signals, ==, i);
+    }
+
+  flow_abandon (&flow, &pool);
+  dill_stack_pool_clear (&pool);
+  g_assert_no_errno (sigaction (SIGUSR1, &saved, NULL));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -212,5 +261,6 @@ main (int argc, char **argv)
   g_test_add_func ("/context/reuse", test_reuse);
   g_test_add_func ("/context/abandoned", test_abandoned);
   g_test_add_func ("/context/any-alignment", test_any_alignment);
+  g_test_add_func ("/context/signal", test_signal);
   return g_test_run ();
 }
