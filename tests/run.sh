@@ -237,7 +237,7 @@ run_stage ()
       ;;
     sanitizers)
       (
-        export ASAN_OPTIONS=detect_stack_use_after_return=0
+        export ASAN_OPTIONS=detect_stack_use_after_return=1
         export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
         build_and_test sanitizers gcc '--timeout-multiplier 3' -Db_sanitize=address,undefined
       )

@@ -75,7 +75,8 @@ asan_switch (struct dill_announced *from, struct dill_announced *to, bool for_go
     __asan_unpoison_memory_region (from->bottom, from->size);
 
   from->fake_stack = __asan_get_current_fake_stack ();
-  if (from->fake_stack != NULL && from->fake_root == NULL && !from->is_thread)
+  /* Who ends may be known by a copy already, which would not hear of it. */
+  if (from->fake_stack != NULL && from->fake_root == NULL && !from->is_thread && !for_good)
     {
       from->fake_root = from->fake_stack;
       __lsan_register_root_region (from->fake_root, fake_stack_size (from->size));

@@ -72,7 +72,7 @@ typedef struct
   bool is_done;
 } Caller;
 
-static inline void
+TEST_LOCALS_OUTLIVE static inline void
 call (void *data)
 {
   struct dill_await await = DILL_AWAIT_INIT;

@@ -210,7 +210,7 @@ enum
   BUFFER_SIZE = 20000
 };
 
-static void
+TEST_LOCALS_OUTLIVE static void
 lend (void *data)
 {
   struct dill_await await = DILL_AWAIT_INIT;
@@ -223,7 +223,7 @@ lend (void *data)
 }
 
 /* One that finds out where it is. */
-static void
+TEST_LOCALS_OUTLIVE static void
 look_around (void *data)
 {
   char here;
