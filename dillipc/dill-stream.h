@@ -37,7 +37,8 @@ struct dill_iolist
  * @len: how many, 0 to SSIZE_MAX
  * @deadline: milliseconds of dill_now(); 0 tries once, negative never times out
  *
- * Sends the whole buffer.  Success means that the kernel has the bytes, not that the peer has read them.
+ * Sends the whole buffer.  Success means that the kernel has the bytes, not that the peer has read them.  A try with a
+ * deadline of 0 follows a peer that keeps up all the time for 1,024 system calls and 5 milliseconds more.
  *
  * Returns: 0, or -1 with errno
  *  - EACCES: refused by a security module
@@ -62,7 +63,8 @@ DILL_EXPORT int dill_bsend (int s, const void *buf, size_t len, int64_t deadline
  * @len: how many, 0 to SSIZE_MAX
  * @deadline: milliseconds of dill_now(); 0 tries once, negative never times out
  *
- * Receives exactly @len bytes.
+ * Receives exactly @len bytes.  A try with a deadline of 0 follows a peer that keeps up all the time for 1,024 system calls
+ * and 5 milliseconds more.
  *
  * Returns: 0, or -1 with errno
  *  - EBADF: @s is not a live handle of this thread

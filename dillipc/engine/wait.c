@@ -12,6 +12,9 @@
 /* Operations that need not wait pause after a millisecond. */
 #define SLICE_MAX_US 1000
 
+/* Those that may not wait at all give up after so much time besides: a socket may have been made to hold more than usual. */
+#define TRIAL_US 5000
+
 int
 dill_wait_allowed_to_canceled (struct dill_thread *thread)
 {
@@ -302,6 +305,24 @@ dill_wait_let_others (int64_t deadline)
     }
 
   errno = saved_errno;
+}
+
+int
+dill_wait_try_on (struct dill_trial *trial, unsigned n_steps)
+{
+  int64_t now;
+
+  if (++trial->n_steps < n_steps)
+    return 0;
+
+  now = g_get_monotonic_time ();
+  if (trial->end == 0)
+    trial->end = now + TRIAL_US;
+  if (now < trial->end)
+    return 0;
+
+  errno = ETIMEDOUT;
+  return -1;
 }
 
 enum dill_outcome

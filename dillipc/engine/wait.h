@@ -144,6 +144,20 @@ dill_wait_fairly (int64_t result, int64_t deadline)
   return result;
 }
 
+/* An operation that may not wait, and finds more and more to do because its peer keeps up.  All 0 at first. */
+struct dill_trial
+{
+  unsigned n_steps; /* done without waiting */
+  int64_t end;      /* in microseconds; 0: not known yet */
+};
+
+/* In so many system calls all is moved that a socket holds. */
+#define DILL_TRIAL_STEPS 1024
+
+/* For the middle of such an operation: whether to go on after a step, of which N_STEPS and what can be done in some time
+ * are more than there could be to do when it began.  Returns 0, or -1 with errno ETIMEDOUT. */
+int dill_wait_try_on (struct dill_trial *trial, unsigned n_steps);
+
 /* For the middle of an operation on an object: pauses like dill_wait_fairly (), in QUEUE meanwhile, so that
  * closing the object ends it, and looks at the deadline. */
 enum dill_outcome dill_wait_pause (struct dill_list *queue, const char *what, int64_t deadline);

@@ -17,9 +17,6 @@
 #define PAUSE_MIN_MS 1
 #define PAUSE_MAX_MS 50
 
-/* How many buffers full are dropped without waiting: more than a socket holds, unless its peer goes on sending. */
-#define TRY_MAX 1024
-
 static int
 fail (int error)
 {
@@ -36,7 +33,7 @@ static int
 drain (struct dill_connection *connection, int64_t deadline, bool *is_closed)
 {
   struct dill_iolist rest = { .iol_base = NULL, .iol_len = SSIZE_MAX };
-  unsigned n_left = TRY_MAX;
+  struct dill_trial trial = { 0 };
 
   while (!connection->in_done)
     {
@@ -56,10 +53,8 @@ drain (struct dill_connection *connection, int64_t deadline, bool *is_closed)
           rc = dill_connection_wait (connection, DILL_IN, "ipc_close", deadline, is_closed);
           break;
         case DILL_ATTEMPT_DONE:
-          if (deadline != 0)
-            rc = dill_connection_pause (connection, DILL_IN, "ipc_close", deadline, is_closed);
-          else if (--n_left == 0)
-            rc = fail (ETIMEDOUT);
+          rc = deadline == 0 ? dill_wait_try_on (&trial, DILL_TRIAL_STEPS)
+                             : dill_connection_pause (connection, DILL_IN, "ipc_close", deadline, is_closed);
           break;
         }
 

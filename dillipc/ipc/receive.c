@@ -326,6 +326,7 @@ dill_connection_brecvl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, s
   struct dill_connection *connection = dill_container_of (vfs, struct dill_connection, bsock);
   struct dill_iolist_cursor cursor = { first, 0 };
   bool is_closed = false;
+  struct dill_trial trial = { 0 };
   int rc;
 
   (void) last;
@@ -350,7 +351,8 @@ dill_connection_brecvl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, s
         default:
           if (is_complete (connection, &cursor))
             return 0;
-          rc = deadline == 0 ? 0 : dill_connection_pause (connection, DILL_IN, "brecv", deadline, &is_closed);
+          rc = deadline == 0 ? dill_wait_try_on (&trial, DILL_TRIAL_STEPS)
+                             : dill_connection_pause (connection, DILL_IN, "brecv", deadline, &is_closed);
           break;
         }
 

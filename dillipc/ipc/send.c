@@ -74,6 +74,7 @@ dill_connection_bsendl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, s
   struct dill_connection *connection = dill_container_of (vfs, struct dill_connection, bsock);
   struct dill_iolist_cursor cursor = { first, 0 };
   bool is_closed = false, has_begun = false;
+  struct dill_trial trial = { 0 };
   int rc;
 
   (void) last;
@@ -95,9 +96,10 @@ dill_connection_bsendl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, s
         case DILL_ATTEMPT_DONE:
         default:
           has_begun = true;
-          rc = cursor.item == NULL || deadline == 0
-                   ? 0
-                   : dill_connection_pause (connection, DILL_OUT, "bsend", deadline, &is_closed);
+          if (cursor.item == NULL)
+            return 0;
+          rc = deadline == 0 ? dill_wait_try_on (&trial, DILL_TRIAL_STEPS)
+                             : dill_connection_pause (connection, DILL_OUT, "bsend", deadline, &is_closed);
           break;
         }
 

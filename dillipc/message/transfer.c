@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* A stream of the program's is asked for single bytes, as many as a socket holds, and it may have several of those. */
+#define N_BYTES_TRIED (1 << 20)
+
 static int
 fail (int error)
 {
@@ -155,7 +158,11 @@ go_on (struct dill_transfer *transfer)
       return 0;
     }
 
-  if (transfer->deadline == 0 || !dill_wait_is_due ())
+  if (transfer->deadline == 0)
+    return finish_call (transfer, dill_wait_try_on (&transfer->trial, transfer->read_ahead != NULL ? DILL_TRIAL_STEPS
+                                                                                                   : N_BYTES_TRIED));
+
+  if (!dill_wait_is_due ())
     return 0;
 
   dill_list_init (&queue);

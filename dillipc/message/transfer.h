@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "engine/wait.h"
 #include "message/framing.h"
 #include "stream/iolist.h"
 #include "stream/read-ahead.h"
@@ -21,6 +22,7 @@ struct dill_transfer
   struct dill_bsock_vfs *stream;
   const struct dill_read_ahead_vfs *read_ahead; /* NULL: the stream does not have it */
   int64_t deadline;
+  struct dill_trial trial;
   bool is_settled; /* DEADLINE was looked at */
   bool has_begun;  /* bytes of the message have gone over: failing now is failing halfway */
 };

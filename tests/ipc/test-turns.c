@@ -140,6 +140,28 @@ test_fast_peer (TestDir *test G_GNUC_UNUSED, gconstpointer data)
   test_thread_join (thread);
 }
 
+/* Who may not wait at all gives up in the end: not the first time that nothing is there, which may never be. */
+static void
+test_fast_peer_of_try (TestDir *test G_GNUC_UNUSED, gconstpointer data)
+{
+  const Fast *fast = data;
+  Call call = { .buffer = NULL, .length = SSIZE_MAX, .deadline = 0 };
+  int64_t start;
+  GThread *thread;
+  int fd;
+
+  make_half_pair (&call.s, &fd);
+  thread = g_thread_new ("peer", fast->peer, GINT_TO_POINTER (fd));
+  if (fast->func == call_brecv)
+    g_assert_no_errno (dill_brecv (call.s, NULL, 1, soon ()));
+  start = dill_now ();
+  fast->func (&call);
+  assert_call_errno (call, ETIMEDOUT);
+  g_assert_cmpint (dill_now () - start, <, 1000 * test_slowdown ());
+  g_assert_no_errno (dill_hclose (call.s));
+  test_thread_join (thread);
+}
+
 /* A socket that holds so much that it takes long, though none of it has to be waited for. */
 enum
 {
@@ -363,6 +385,8 @@ main (int argc, char **argv)
   test_add_data ("/turns/fast-sender/coroutine", &sender_of_coroutine, test_fast_peer);
   test_add_data ("/turns/fast-reader/main-stack", &reader, test_fast_peer);
   test_add_data ("/turns/fast-reader/coroutine", &reader_of_coroutine, test_fast_peer);
+  test_add_data ("/turns/fast-sender/try", &sender, test_fast_peer_of_try);
+  test_add_data ("/turns/fast-reader/try", &reader, test_fast_peer_of_try);
   test_add ("/turns/much-is-there", test_much_is_there);
   test_add_data ("/turns/closed-in-pause/receiver", NULL, test_closed_in_pause);
   test_add_data ("/turns/closed-in-pause/sender", "sender", test_closed_in_pause);
