@@ -38,8 +38,9 @@ valgrind_tests='
   test-bundle test-bundle-close test-channel test-choose test-context-end test-endings test-fd test-fork test-own-stack
   test-random test-thread-end test-threads
   test-bytestream test-iolist test-no-buffers
-  test-accept test-close test-connection test-descriptor test-listen test-memory test-place
-  test-message test-prefix test-suffix
+  test-accept test-close test-connection test-descriptor test-listen test-memory test-peers test-place
+  test-message test-prefix test-suffix test-hostile-peers
+  faults/test-faults-channel faults/test-faults-connection
   test-await test-connection-source test-gio test-listener-source test-source-lifetime
 '
 
@@ -162,7 +163,9 @@ run_under ()
   shift 3
   # shellcheck disable=SC2086  # a list of words
   targets=$(printf 'tests/%s ' $tests)
-  build_and_test "$setup" "$compiler" "$tests" -Dexamples=false -Ddocs=disabled "$@"
+  # shellcheck disable=SC2086
+  names=$(printf '%s ' $tests | sed 's|[a-z]*/||g')
+  build_and_test "$setup" "$compiler" "$names" -Dexamples=false -Ddocs=disabled "$@"
 )
 
 run_fuzzers ()
