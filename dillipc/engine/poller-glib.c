@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "engine/engine.h"
+#include "engine/lock.h"
 #include "engine/poller-slots.h"
 #include "engine/watch.h"
 #include <errno.h>
@@ -31,11 +32,45 @@ poll_of (const struct dill_watch *watch)
   return watch->engine->poller.slots[watch->slot - 1].poll;
 }
 
+/* Whether somebody in this thread has a reference to CONTEXT, so that no other thread can be ending it. */
+static bool
+is_in_use (GMainContext *context)
+{
+  GMainContext *current = g_main_context_get_thread_default ();
+
+  return context == (current != NULL ? current : g_main_context_default ()) || g_main_context_is_owner (context);
+}
+
+/* While the lock is held a context that the engine has not lost stays in memory, but it may be ending: then nothing may be
+ * removed from it.  HOLDS: dill_lock_take () */
+static void
+poll_unlocked (struct dill_engine *engine, GPollFD *poll, int fd, gushort events)
+{
+  poll->events = events;
+  if (engine->source == NULL || !engine->has_context)
+    return; /* what is polled goes with the source */
+
+  if (events == 0 && poll->fd >= 0 && !is_in_use (engine->context))
+    {
+      engine->poller.has_left = true;
+      return;
+    }
+
+  if (poll->fd >= 0 && (events == 0 || poll->fd != fd))
+    {
+      g_source_remove_poll (engine->source, poll);
+      poll->fd = -1;
+    }
+  if (poll->fd < 0 && events != 0)
+    {
+      *poll = (GPollFD) { .fd = fd, .events = events };
+      g_source_add_poll (engine->source, poll);
+    }
+}
+
 static void
 poll_for (struct dill_watch *watch, unsigned directions)
 {
-  GSource *source = watch->engine->source; /* NULL when the engine ends; what is polled goes with the source then */
-  GPollFD *poll = poll_of (watch);
   gushort events = 0;
 
   if (directions & DILL_IN)
@@ -44,17 +79,26 @@ poll_for (struct dill_watch *watch, unsigned directions)
     events |= G_IO_OUT;
 
   watch->armed = (uint8_t) directions;
-  if (source == NULL)
+  dill_lock_take ();
+  poll_unlocked (watch->engine, poll_of (watch), watch->fd, events);
+  dill_lock_release ();
+}
+
+/* Removes what could not be removed when it was no longer waited for.  The context is iterated. */
+static void
+remove_left (struct dill_engine *engine)
+{
+  struct dill_poller *poller = &engine->poller;
+
+  if (!poller->has_left)
     return;
 
-  if (events == 0 && poll->events != 0)
-    g_source_remove_poll (source, poll);
-  if (events != 0 && poll->events == 0)
-    {
-      *poll = (GPollFD){ .fd = watch->fd };
-      g_source_add_poll (source, poll);
-    }
-  poll->events = events;
+  poller->has_left = false;
+  dill_lock_take ();
+  for (uint32_t i = 0; i < poller->n_slots; i++)
+    if (poller->slots[i].poll != NULL && poller->slots[i].poll->events == 0)
+      poll_unlocked (engine, poller->slots[i].poll, -1, 0);
+  dill_lock_release ();
 }
 
 static int
@@ -66,12 +110,19 @@ register_watch (struct dill_watch *watch)
     return -1;
 
   slot = &watch->engine->poller.slots[watch->slot - 1];
-  if (slot->poll != NULL || (slot->poll = calloc (1, sizeof *slot->poll)) != NULL)
+  if (slot->poll != NULL)
     return 0;
 
-  dill_poller_free_slot (&watch->engine->poller, watch);
-  errno = ENOMEM;
-  return -1;
+  slot->poll = calloc (1, sizeof *slot->poll);
+  if (slot->poll == NULL)
+    {
+      dill_poller_free_slot (&watch->engine->poller, watch);
+      errno = ENOMEM;
+      return -1;
+    }
+
+  slot->poll->fd = -1;
+  return 0;
 }
 
 int
@@ -114,6 +165,7 @@ dill_poller_check (struct dill_engine *engine)
 {
   struct dill_poller *poller = &engine->poller;
 
+  remove_left (engine);
   poller->is_fresh = false;
   for (uint32_t i = 0; i < poller->n_slots && !poller->is_fresh; i++)
     poller->is_fresh = found_by_poll (poller->slots[i].watch) != 0;

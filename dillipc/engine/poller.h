@@ -21,7 +21,7 @@ struct dill_poller_slot
   struct dill_watch *watch; /* NULL: free */
   uint32_t generation;
   uint32_t next_free; /* 1 + index, or 0 */
-  GPollFD *poll;      /* poller-glib.c: in the engine's source while its events are not 0; NULL at first */
+  GPollFD *poll;      /* poller-glib.c: in the engine's source unless its fd is -1; NULL at first */
 };
 
 struct dill_poller
@@ -30,6 +30,7 @@ struct dill_poller
   uint32_t n_slots;
   uint32_t first_free; /* 1 + index, or 0 */
   GPollFD epoll;       /* in the engine's source; fd -1 until a descriptor is waited for, and in poller-glib.c */
+  bool has_left;       /* poller-glib.c: there are polls to be removed */
   bool is_fresh;       /* the context has polled, and its findings have not been collected */
   struct dill_gathering *gathering; /* of poll-function.c, or NULL */
 };

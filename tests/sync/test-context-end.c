@@ -216,6 +216,63 @@ test_contexts_end_everywhere (void)
   g_assert_cmpuint (test_count_fds (), ==, n_fds);
 }
 
+static void
+wait_for_descriptor (void *fd)
+{
+  test_assert_errno (dill_fdin (GPOINTER_TO_INT (fd), -1), ECANCELED);
+}
+
+static void
+ignore_message (const char *domain G_GNUC_UNUSED, GLogLevelFlags level G_GNUC_UNUSED, const char *message G_GNUC_UNUSED,
+                gpointer data)
+{
+  (*(guint *) data)++;
+}
+
+static gboolean
+never_fatal (const char *domain G_GNUC_UNUSED, GLogLevelFlags level G_GNUC_UNUSED, const char *message G_GNUC_UNUSED,
+             gpointer data G_GNUC_UNUSED)
+{
+  return FALSE;
+}
+
+/* Whether the waiter is cancelled or gone with the context, of which there is a warning, is a matter of luck. */
+static void
+test_context_ends_while_waiters_leave (void)
+{
+  g_autoptr (GAsyncQueue) queue = g_async_queue_new ();
+  GThread *thread = g_thread_new ("unref", end_contexts, queue);
+  guint n_fds, n_warnings = 0, handler;
+  int fds[2];
+
+  handler = g_log_set_handler ("dillipc", G_LOG_LEVEL_WARNING, ignore_message, &n_warnings);
+  g_test_log_set_fatal_handler (never_fatal, NULL);
+  n_fds = test_count_fds ();
+  g_assert_no_errno (pipe (fds));
+  for (guint i = 0; i < 1000; i++)
+    {
+      GMainContext *context = g_main_context_new ();
+      int b = test_assert_ok (dill_bundle ());
+
+      g_main_context_push_thread_default (context);
+      g_assert_no_errno (dill_bundle_spawn (b, wait_for_descriptor, GINT_TO_POINTER (fds[0])));
+      g_assert_no_errno (dill_yield ());
+      g_main_context_pop_thread_default (context);
+      g_async_queue_push (queue, context);
+      g_assert_no_errno (dill_hclose (b));
+    }
+  g_async_queue_push (queue, g_main_context_default ());
+  test_thread_join (thread);
+  g_assert_no_errno (dill_yield ());
+  g_assert_no_errno (dill_fdclean (fds[0]));
+  close (fds[0]);
+  close (fds[1]);
+  g_assert_cmpuint (test_count_fds (), ==, n_fds);
+  g_assert_cmpuint (n_warnings, <=, 1000);
+  g_log_remove_handler ("dillipc", handler);
+  g_test_log_set_fatal_handler (NULL, NULL);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -227,5 +284,6 @@ main (int argc, char **argv)
   test_add ("/context-end/elsewhere", test_context_ends_elsewhere);
   test_add ("/context-end/elsewhere-while-idle", test_context_ends_elsewhere_while_idle);
   g_test_add_func ("/context-end/everywhere", test_contexts_end_everywhere);
+  g_test_add_func ("/context-end/while-waiters-leave", test_context_ends_while_waiters_leave);
   return g_test_run ();
 }
