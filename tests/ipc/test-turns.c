@@ -10,7 +10,10 @@
 #include <sys/ioctl.h>
 
 /* How long calls that never have to wait are made, in microseconds of processor time. */
-#define WATCHED_US 50000
+#define WATCHED_US (50000 * test_slowdown ())
+
+/* How long transfers go on that would never end, in milliseconds. */
+#define TRANSFER_MS (300 * test_slowdown ())
 
 /* Two timers whose turns are watched. */
 typedef struct
@@ -60,11 +63,11 @@ count_late (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
-/* Makes a call that would go on far beyond its deadline, in 300 ms. */
+/* Makes a call that would go on far beyond its deadline. */
 static void
 check_transfer (DillFunc func, Call *call, bool is_coroutine)
 {
-  Lateness lateness = { .deadline = dill_now () + 300 };
+  Lateness lateness = { .deadline = dill_now () + TRANSFER_MS };
   guint id = g_timeout_add (1, count_late, &lateness);
   Watched watched;
 
