@@ -127,6 +127,7 @@ DILL_EXPORT int dill_ipc_listen_activated (const char *name);
  *  - EACCES, EPERM: refused by a security module; the connection keeps waiting
  *  - EBADF: @s is not a live handle of this thread
  *  - ECANCELED: the coroutine or the handle was cancelled
+ *  - EINVAL: a process that has the socket too has shut it down: no connection will come any more
  *  - EMFILE, ENFILE: no descriptor is left in the process, or in the system; the connection keeps waiting
  *  - ENOMEM, ENOBUFS: no memory, or no handle is left; the connection keeps waiting
  *  - ENOTSUP: @s is not a listener, or the main context cannot be iterated here

@@ -12,6 +12,7 @@
 #include "ipc/listener.h"
 #include "ipc/socket.h"
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 struct acceptor
@@ -23,6 +24,15 @@ struct acceptor
   int error;
 };
 
+/* Whether a process that has the socket too has shut it down: then no connection comes, and it is ready for good. */
+static bool
+is_shut_down (int fd)
+{
+  struct pollfd poll_fd = { .fd = fd, .events = POLLRDHUP };
+
+  return poll (&poll_fd, 1, 0) > 0 && (poll_fd.revents & POLLRDHUP);
+}
+
 static int
 call_accept (struct dill_watch *watch)
 {
@@ -33,9 +43,13 @@ call_accept (struct dill_watch *watch)
     fd = accept4 (watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   while (fd < 0 && (errno == EINTR || errno == ECONNABORTED || errno == EPROTO));
 
+  /* A blocking accept (2) says the same. */
+  if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    errno = is_shut_down (watch->fd) ? EINVAL : EAGAIN;
+
   /* Whether there are more the poller will say again, which costs less than asking: accept4 (2) makes a socket and a file
    * before it looks.  On want of descriptors readiness is kept: the connection goes on to wait. */
-  if (fd >= 0 || errno == EAGAIN || errno == EWOULDBLOCK)
+  if (fd >= 0 || errno == EAGAIN)
     watch->ready &= (uint8_t) ~DILL_IN;
   return fd;
 }

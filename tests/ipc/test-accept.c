@@ -241,6 +241,49 @@ test_closed (TestDir *test, gconstpointer data G_GNUC_UNUSED)
     }
 }
 
+/* Another process may have the socket too, and shut it down.  What has come before is accepted; then nothing comes any
+ * more, and the kernel says for ever that the socket is ready, which must not be gone after without end. */
+static void
+test_shut_down (TestDir *test, gconstpointer data)
+{
+  Call calls[2];
+  int duplicate, client, ls = listen_with_duplicate (test->path, NULL, &duplicate), h[2];
+
+  client = connect_number (test->path, 8);
+  g_assert_no_errno (shutdown (duplicate, GPOINTER_TO_INT (data)));
+  g_assert_cmpuint (take_number (test_assert_ok (dill_ipc_accept (ls, soon ()))), ==, 8);
+  for (guint i = 0; i < 2; i++)
+    {
+      calls[i] = (Call) { .s = ls, .deadline = soon () };
+      h[i] = start_call (call_accept, &calls[i]);
+    }
+  for (guint i = 0; i < 2; i++)
+    {
+      finish_call (h[i], &calls[i]);
+      assert_call_errno (calls[i], EINVAL);
+    }
+  test_assert_errno (dill_ipc_accept (ls, soon ()), EINVAL);
+  test_assert_errno (dill_ipc_accept (ls, 0), EINVAL);
+  close (client);
+  close (duplicate);
+  g_assert_no_errno (dill_hclose (ls));
+}
+
+static void
+test_shut_down_meanwhile (TestDir *test, gconstpointer data)
+{
+  int duplicate, h;
+  Call call = { .deadline = soon () };
+
+  call.s = listen_with_duplicate (test->path, NULL, &duplicate);
+  h = start_call (call_accept, &call);
+  g_assert_no_errno (shutdown (duplicate, GPOINTER_TO_INT (data)));
+  finish_call (h, &call);
+  assert_call_errno (call, EINVAL);
+  close (duplicate);
+  g_assert_no_errno (dill_hclose (call.s));
+}
+
 /* One whose time is over, but who has not run, has no claim to what comes then. */
 static void
 connect_and_accept (void *data)
@@ -328,6 +371,10 @@ main (int argc, char **argv)
   test_add_data ("/accept/served/closed", NULL, test_ended_after_service);
   test_add_data ("/accept/served/stolen", "stolen", test_ended_after_service);
   test_add ("/accept/closed", test_closed);
+  test_add_data ("/accept/shut-down/for-reading", GINT_TO_POINTER (SHUT_RD), test_shut_down);
+  test_add_data ("/accept/shut-down/wholly", GINT_TO_POINTER (SHUT_RDWR), test_shut_down);
+  test_add_data ("/accept/shut-down-meanwhile/for-reading", GINT_TO_POINTER (SHUT_RD), test_shut_down_meanwhile);
+  test_add_data ("/accept/shut-down-meanwhile/wholly", GINT_TO_POINTER (SHUT_RDWR), test_shut_down_meanwhile);
   test_add ("/accept/client-is-gone", test_client_is_gone);
   test_add ("/accept/descriptors", test_descriptors);
   return g_test_run ();
