@@ -2,7 +2,8 @@
  *
  * A number has 22 bits of index, of which 0 is never used, and above them 9 bits of generation, 1 to 511: so it is
  * positive, and small integers that were never given out are no handles.  The index leads to a block of 256 entries
- * through a directory that only grows; looking a number up takes no lock.
+ * through a directory that only grows; looking a number up takes no lock.  A free entry has the complement of the number
+ * that it will have next, which is no handle's.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -11,11 +12,13 @@
 #include "engine/thread.h"
 #include "engine/wait.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #define INDEX_BITS 22
-#define GENERATION_MAX 511u
+#define INDEX_MASK ((1 << INDEX_BITS) - 1)
+#define GENERATION (1 << INDEX_BITS) /* the first, and the step to the next */
 #define BLOCK_BITS 8
 #define BLOCK_SIZE (1u << BLOCK_BITS)
 #define N_BLOCKS (1u << (INDEX_BITS - BLOCK_BITS))
@@ -26,21 +29,25 @@
 
 struct dill_handle_entry
 {
-  struct dill_hvfs *vfs; /* NULL: free or reserved */
-  uint16_t generation;
-  bool is_used;
-  uint32_t next_free; /* index, or 0 */
+  union
+  {
+    struct dill_hvfs *vfs;               /* NULL: reserved */
+    struct dill_handle_entry *next_free; /* or NULL */
+  };
+  int number; /* negative: free */
 };
 
 struct dill_handle_block
 {
-  _Atomic (struct dill_thread *) thread; /* whose entries these are; other threads may look */
+  _Atomic (struct dill_thread *) thread; /* whose entries these are, or NOBODY; other threads may look */
   unsigned fork_generation;              /* the process that gave these numbers out */
-  uint32_t first_index;
-  uint32_t n_owners;              /* how many threads have had it */
-  struct dill_handle_block *next; /* in the thread's list, or among those without a thread */
+  uint32_t n_owners;                     /* how many threads have had it */
+  struct dill_handle_block *next;        /* in the thread's list, or among those without a thread */
   struct dill_handle_entry entries[BLOCK_SIZE];
 };
+
+/* Not NULL: threads that do not use the library have no record. */
+#define NOBODY ((struct dill_thread *) (void *) dill_handle_directory)
 
 /* Debuggers find all handles here. */
 static _Atomic (struct dill_handle_block *) dill_handle_directory[N_BLOCKS];
@@ -49,24 +56,24 @@ static _Atomic (struct dill_handle_block *) dill_handle_directory[N_BLOCKS];
 static uint32_t n_blocks;
 static struct dill_handle_block *spare_blocks; /* of threads that have ended */
 
-static struct dill_handle_entry *
-entry_at (uint32_t index)
+/* Ends the life of a number: the entry will have another one. */
+static void
+retire (struct dill_handle_entry *entry)
 {
-  struct dill_handle_block *block
-      = atomic_load_explicit (&dill_handle_directory[index >> BLOCK_BITS], memory_order_acquire);
+  int number = entry->number;
 
-  return &block->entries[index & (BLOCK_SIZE - 1)];
+  entry->number = ~(number > INT_MAX - GENERATION ? (number & INDEX_MASK) + GENERATION : number + GENERATION);
 }
 
 static void
-push_free (struct dill_handle_pool *pool, uint32_t index)
+push_free (struct dill_handle_pool *pool, struct dill_handle_entry *entry)
 {
-  entry_at (index)->next_free = 0;
+  entry->next_free = NULL;
   if (pool->n_free++ == 0)
-    pool->first_free = index;
+    pool->first_free = entry;
   else
-    entry_at (pool->last_free)->next_free = index;
-  pool->last_free = index;
+    pool->last_free->next_free = entry;
+  pool->last_free = entry;
 }
 
 /* HOLDS: dill_lock_take () */
@@ -84,9 +91,9 @@ new_block_unlocked (void)
   if (n_blocks == N_BLOCKS || (block = calloc (1, sizeof *block)) == NULL)
     return NULL;
 
-  block->first_index = n_blocks * BLOCK_SIZE;
   for (uint32_t i = 0; i < BLOCK_SIZE; i++)
-    block->entries[i].generation = 1;
+    block->entries[i].number = ~(int) (GENERATION + n_blocks * BLOCK_SIZE + i);
+  atomic_init (&block->thread, NOBODY);
   atomic_store_explicit (&dill_handle_directory[n_blocks++], block, memory_order_release);
   return block;
 }
@@ -112,10 +119,10 @@ grow (struct dill_thread *thread)
   block->n_owners++;
   for (uint32_t i = 0; i < BLOCK_SIZE; i++)
     {
-      uint32_t index = block->first_index + (block->n_owners + i) % BLOCK_SIZE;
+      struct dill_handle_entry *entry = &block->entries[(block->n_owners + i) % BLOCK_SIZE];
 
-      if (index != 0)
-        push_free (pool, index);
+      if ((~entry->number & INDEX_MASK) != 0)
+        push_free (pool, entry);
     }
   return true;
 }
@@ -125,7 +132,6 @@ dill_handle_reserve (struct dill_thread *thread)
 {
   struct dill_handle_pool *pool = &thread->handles;
   struct dill_handle_entry *entry;
-  uint32_t index;
 
   if (pool->n_free <= N_FREE_KEPT && !grow (thread) && pool->n_free == 0)
     {
@@ -133,35 +139,27 @@ dill_handle_reserve (struct dill_thread *thread)
       return -1;
     }
 
-  index = pool->first_free;
-  entry = entry_at (index);
+  entry = pool->first_free;
   pool->first_free = entry->next_free;
   pool->n_free--;
-  entry->is_used = true;
   entry->vfs = NULL;
-  return (int) ((uint32_t) entry->generation << INDEX_BITS | index);
+  entry->number = ~entry->number;
+  return entry->number;
 }
 
 /* The entry of H, and its block, if it was given out, here or in the parent process, and not freed since. */
-static struct dill_handle_entry *
+static inline struct dill_handle_entry *
 find (int h, struct dill_handle_block **block)
 {
-  uint32_t index = (uint32_t) h & ((1u << INDEX_BITS) - 1);
+  unsigned index = (unsigned) h & INDEX_MASK;
   struct dill_handle_entry *entry;
 
-  if (h <= 0)
-    return NULL;
-
   *block = atomic_load_explicit (&dill_handle_directory[index >> BLOCK_BITS], memory_order_acquire);
-  if (*block == NULL || dill_thread_self == NULL
-      || atomic_load_explicit (&(*block)->thread, memory_order_relaxed) != dill_thread_self)
+  if (*block == NULL || atomic_load_explicit (&(*block)->thread, memory_order_relaxed) != dill_thread_self)
     return NULL;
 
   entry = &(*block)->entries[index & (BLOCK_SIZE - 1)];
-  if (!entry->is_used || entry->generation != (uint32_t) h >> INDEX_BITS)
-    return NULL;
-
-  return entry;
+  return entry->number == h && h > 0 ? entry : NULL;
 }
 
 void
@@ -215,11 +213,9 @@ dill_handle_take (int h)
     }
 
   vfs = entry->vfs;
-  entry->vfs = NULL;
-  entry->is_used = false;
-  entry->generation = entry->generation == GENERATION_MAX ? 1 : entry->generation + 1;
+  retire (entry);
   if (block->fork_generation == dill_fork_generation)
-    push_free (&dill_thread_self->handles, (uint32_t) h & ((1u << INDEX_BITS) - 1));
+    push_free (&dill_thread_self->handles, entry);
   if (vfs == NULL)
     errno = EBADF;
   return vfs;
@@ -234,8 +230,8 @@ dill_handle_foreach (struct dill_thread *thread, void (*visit) (int h, struct di
         {
           struct dill_handle_entry *entry = &block->entries[i];
 
-          if (entry->vfs != NULL)
-            visit ((int) ((uint32_t) entry->generation << INDEX_BITS | (block->first_index + i)), entry->vfs, data);
+          if (entry->number > 0 && entry->vfs != NULL)
+            visit (entry->number, entry->vfs, data);
         }
     }
 }
@@ -256,14 +252,10 @@ dill_handle_pool_clear (struct dill_handle_pool *pool)
   while ((block = pool->blocks) != NULL)
     {
       pool->blocks = block->next;
-      atomic_store_explicit (&block->thread, NULL, memory_order_relaxed);
+      atomic_store_explicit (&block->thread, NOBODY, memory_order_relaxed);
       for (uint32_t i = 0; i < BLOCK_SIZE; i++)
-        {
-          if (block->entries[i].is_used)
-            block->entries[i].generation = block->entries[i].generation % GENERATION_MAX + 1;
-          block->entries[i].is_used = false;
-          block->entries[i].vfs = NULL;
-        }
+        if (block->entries[i].number > 0)
+          retire (&block->entries[i]);
       block->next = spare_blocks;
       spare_blocks = block;
     }

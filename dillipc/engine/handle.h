@@ -14,13 +14,14 @@
 
 struct dill_thread;
 struct dill_handle_block;
+struct dill_handle_entry;
 
 /* The entries of one thread. */
 struct dill_handle_pool
 {
-  struct dill_handle_block *blocks; /* all that the thread ever took */
-  uint32_t first_free;              /* queue of free entries: their indices, 0: none */
-  uint32_t last_free;
+  struct dill_handle_block *blocks;     /* all that the thread ever took */
+  struct dill_handle_entry *first_free; /* queue of free entries */
+  struct dill_handle_entry *last_free;
   uint32_t n_free;
 };
 

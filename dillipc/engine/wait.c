@@ -209,15 +209,6 @@ dill_wait_wake_all (struct dill_list *queue, enum dill_outcome outcome)
 }
 
 void
-dill_wait_dismiss_all (struct dill_list *queue, enum dill_outcome outcome)
-{
-  struct dill_list *link;
-
-  while ((link = dill_list_take_first (queue)) != NULL)
-    dill_wait_wake (dill_wait_at (link), outcome);
-}
-
-void
 dill_wait_close_all (struct dill_list *queue)
 {
   struct dill_list *link;

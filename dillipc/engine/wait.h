@@ -91,9 +91,6 @@ void dill_wait_wake (struct dill_wait *wait, enum dill_outcome outcome);
 /* Wakes all waiters in QUEUE, who stay in it until they run. */
 void dill_wait_wake_all (struct dill_list *queue, enum dill_outcome outcome);
 
-/* Wakes all waiters in QUEUE, who leave it at once: what becomes of the object is no matter to them. */
-void dill_wait_dismiss_all (struct dill_list *queue, enum dill_outcome outcome);
-
 /* The object of QUEUE goes away: whoever is in it learns that, even if he was woken before but has not run. */
 void dill_wait_close_all (struct dill_list *queue);
 
@@ -102,6 +99,16 @@ static inline struct dill_wait *
 dill_wait_at (struct dill_list *link)
 {
   return dill_container_of (link, struct dill_wait, queue);
+}
+
+/* Wakes all waiters in QUEUE, who leave it at once: what becomes of the object is no matter to them. */
+static inline void
+dill_wait_dismiss_all (struct dill_list *queue, enum dill_outcome outcome)
+{
+  struct dill_list *link;
+
+  while ((link = dill_list_take_first (queue)) != NULL)
+    dill_wait_wake (dill_wait_at (link), outcome);
 }
 
 /* Turns an outcome into a result: 0 for DILL_READY, otherwise -1 with errno. */

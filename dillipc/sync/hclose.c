@@ -18,8 +18,8 @@ dill_hclose (int h)
       return -1;
     }
 
-  vfs = dill_handle_get (h);
-  if (vfs != NULL && dill_bundle_is_beneath (thread, vfs))
+  /* On the thread's own stack, nobody is beneath. */
+  if (thread->current != &thread->own && (vfs = dill_handle_get (h)) != NULL && dill_bundle_is_beneath (thread, vfs))
     {
       errno = EDEADLK;
       return -1;
