@@ -124,6 +124,14 @@ dill_poller_disarm (struct dill_watch *watch)
   watch->armed = 0;
 }
 
+void
+dill_poller_remove_left (struct dill_poller *poller, GSource *source)
+{
+  /* Nothing of a watch is in the source. */
+  (void) poller;
+  (void) source;
+}
+
 bool
 dill_poller_check (struct dill_engine *engine)
 {

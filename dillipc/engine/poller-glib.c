@@ -12,6 +12,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* What the context polls for one watch after the other. */
+struct dill_poll
+{
+  GPollFD record; /* in the engine's source unless its fd is -1; changed by the engine's thread, but for that */
+  bool is_left;
+  struct dill_poll *next_left;
+};
+
 const bool dill_poller_reports_edges = false;
 
 void
@@ -26,7 +34,7 @@ dill_poller_clear (struct dill_poller *poller)
   dill_poller_clear_slots (poller);
 }
 
-static GPollFD *
+static struct dill_poll *
 poll_of (const struct dill_watch *watch)
 {
   return watch->engine->poller.slots[watch->slot - 1].poll;
@@ -41,30 +49,49 @@ is_in_use (GMainContext *context)
   return context == (current != NULL ? current : g_main_context_default ()) || g_main_context_is_owner (context);
 }
 
+/* HOLDS: dill_lock_take () */
+static void
+remove_unlocked (GSource *source, struct dill_poll *poll)
+{
+  g_source_remove_poll (source, &poll->record);
+  poll->record.fd = -1;
+}
+
+/* HOLDS: dill_lock_take () */
+static void
+leave_unlocked (struct dill_poller *poller, struct dill_poll *poll)
+{
+  if (poll->is_left)
+    return;
+
+  poll->is_left = true;
+  poll->next_left = poller->left;
+  __atomic_store_n (&poller->left, poll, __ATOMIC_RELAXED);
+}
+
 /* While the lock is held a context that the engine has not lost stays in memory, but it may be ending: then nothing may be
  * removed from it.  HOLDS: dill_lock_take () */
 static void
-poll_unlocked (struct dill_engine *engine, GPollFD *poll, int fd, gushort events)
+poll_unlocked (struct dill_engine *engine, struct dill_poll *poll, int fd, gushort events)
 {
-  poll->events = events;
+  GPollFD *record = &poll->record;
+
+  record->events = events;
   if (engine->source == NULL || !engine->has_context)
     return; /* what is polled goes with the source */
 
-  if (events == 0 && poll->fd >= 0 && !is_in_use (engine->context))
+  if (events == 0 && record->fd >= 0 && !is_in_use (engine->context))
     {
-      engine->poller.has_left = true;
+      leave_unlocked (&engine->poller, poll);
       return;
     }
 
-  if (poll->fd >= 0 && (events == 0 || poll->fd != fd))
+  if (record->fd >= 0 && (events == 0 || record->fd != fd))
+    remove_unlocked (engine->source, poll);
+  if (record->fd < 0 && events != 0)
     {
-      g_source_remove_poll (engine->source, poll);
-      poll->fd = -1;
-    }
-  if (poll->fd < 0 && events != 0)
-    {
-      *poll = (GPollFD) { .fd = fd, .events = events };
-      g_source_add_poll (engine->source, poll);
+      *record = (GPollFD) { .fd = fd, .events = events };
+      g_source_add_poll (engine->source, record);
     }
 }
 
@@ -84,20 +111,22 @@ poll_for (struct dill_watch *watch, unsigned directions)
   dill_lock_release ();
 }
 
-/* Removes what could not be removed when it was no longer waited for.  The context is iterated. */
-static void
-remove_left (struct dill_engine *engine)
+void
+dill_poller_remove_left (struct dill_poller *poller, GSource *source)
 {
-  struct dill_poller *poller = &engine->poller;
+  struct dill_poll *poll;
 
-  if (!poller->has_left)
+  if (G_LIKELY (__atomic_load_n (&poller->left, __ATOMIC_RELAXED) == NULL))
     return;
 
-  poller->has_left = false;
   dill_lock_take ();
-  for (uint32_t i = 0; i < poller->n_slots; i++)
-    if (poller->slots[i].poll != NULL && poller->slots[i].poll->events == 0)
-      poll_unlocked (engine, poller->slots[i].poll, -1, 0);
+  while ((poll = poller->left) != NULL)
+    {
+      __atomic_store_n (&poller->left, poll->next_left, __ATOMIC_RELAXED);
+      poll->is_left = false;
+      if (poll->record.fd >= 0 && poll->record.events == 0)
+        remove_unlocked (source, poll);
+    }
   dill_lock_release ();
 }
 
@@ -121,7 +150,7 @@ register_watch (struct dill_watch *watch)
       return -1;
     }
 
-  slot->poll->fd = -1;
+  slot->poll->record.fd = -1;
   return 0;
 }
 
@@ -157,7 +186,7 @@ dill_poller_disarm (struct dill_watch *watch)
 static GIOCondition
 found_by_poll (const struct dill_watch *watch)
 {
-  return watch == NULL || poll_of (watch)->events == 0 ? 0 : poll_of (watch)->revents;
+  return watch == NULL || poll_of (watch)->record.events == 0 ? 0 : poll_of (watch)->record.revents;
 }
 
 bool
@@ -165,7 +194,6 @@ dill_poller_check (struct dill_engine *engine)
 {
   struct dill_poller *poller = &engine->poller;
 
-  remove_left (engine);
   poller->is_fresh = false;
   for (uint32_t i = 0; i < poller->n_slots && !poller->is_fresh; i++)
     poller->is_fresh = found_by_poll (poller->slots[i].watch) != 0;
@@ -219,7 +247,7 @@ dill_poller_collect (struct dill_engine *engine)
       if (condition == 0)
         continue;
       findings = DILL_FOUND_ALL;
-      poll_of (watch)->revents = 0;
+      poll_of (watch)->record.revents = 0;
       report (watch, condition);
     }
 

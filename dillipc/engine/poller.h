@@ -13,6 +13,7 @@
 
 struct dill_engine;
 struct dill_gathering;
+struct dill_poll;
 struct dill_watch;
 
 /* A watch's number is its place in this table; the generation tells an event for a watch that is gone. */
@@ -20,18 +21,18 @@ struct dill_poller_slot
 {
   struct dill_watch *watch; /* NULL: free */
   uint32_t generation;
-  uint32_t next_free; /* 1 + index, or 0 */
-  GPollFD *poll;      /* poller-glib.c: in the engine's source unless its fd is -1; NULL at first */
+  uint32_t next_free;     /* 1 + index, or 0 */
+  struct dill_poll *poll; /* of poller-glib.c; NULL at first */
 };
 
 struct dill_poller
 {
   struct dill_poller_slot *slots;
   uint32_t n_slots;
-  uint32_t first_free; /* 1 + index, or 0 */
-  GPollFD epoll;       /* in the engine's source; fd -1 until a descriptor is waited for, and in poller-glib.c */
-  bool has_left;       /* poller-glib.c: there are polls to be removed */
-  bool is_fresh;       /* the context has polled, and its findings have not been collected */
+  uint32_t first_free;    /* 1 + index, or 0 */
+  GPollFD epoll;          /* in the engine's source; fd -1 until a descriptor is waited for, and in poller-glib.c */
+  struct dill_poll *left; /* poller-glib.c: those to be removed from the source; HOLDS: lock */
+  bool is_fresh;          /* the context has polled, and its findings have not been collected */
   struct dill_gathering *gathering; /* of poll-function.c, or NULL */
 };
 
@@ -52,6 +53,10 @@ int dill_poller_arm (struct dill_watch *watch, unsigned directions);
 
 /* Forgets WATCH.  To be called before its descriptor is closed: a duplicate of it elsewhere would go on to fire. */
 void dill_poller_disarm (struct dill_watch *watch);
+
+/* Removes from SOURCE, the engine's, what is not waited for any more.  For whoever iterates the context, in any thread: it
+ * may be polled for ever by one who can do nothing else about it. */
+void dill_poller_remove_left (struct dill_poller *poller, GSource *source);
 
 /* After the context has polled: whether there is something to collect. */
 bool dill_poller_check (struct dill_engine *engine);

@@ -150,6 +150,9 @@ source_check (GSource *source)
 {
   struct dill_engine *engine = source_engine (source);
 
+  if (!g_source_is_destroyed (source))
+    dill_poller_remove_left (&((struct dill_source *) source)->record->poller, source);
+
   if (engine == NULL)
     return FALSE;
 

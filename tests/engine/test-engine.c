@@ -282,6 +282,48 @@ test_iterated_by_another (void)
   g_assert_no_errno (dill_hclose (h));
 }
 
+static int waited_for;
+static gboolean is_polled;
+
+static gint
+note_and_poll (GPollFD *fds, guint n_fds, gint timeout)
+{
+  is_polled = FALSE;
+  for (guint i = 0; i < n_fds; i++)
+    is_polled |= fds[i].fd == waited_for;
+  return g_poll (fds, n_fds, timeout);
+}
+
+static void
+wait_for_reading (void *data)
+{
+  test_assert_errno (dill_fdin (*(int *) data, -1), ECANCELED);
+}
+
+/* Nor is it left with a descriptor that nobody waits for, which may keep it busy for ever. */
+static void
+test_left_to_another (void)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  int fds[2], h;
+
+  g_assert_no_errno (pipe (fds));
+  waited_for = fds[0];
+  g_main_context_set_poll_func (context, note_and_poll);
+  g_main_context_push_thread_default (context);
+  h = test_assert_ok (dill_spawn (wait_for_reading, &fds[0]));
+  g_main_context_iteration (context, FALSE);
+  g_assert_true (is_polled == !dill_poller_reports_edges);
+  g_main_context_pop_thread_default (context);
+
+  g_assert_no_errno (dill_hclose (h));
+  g_assert_no_errno (dill_fdclean (fds[0]));
+  close (fds[0]);
+  close (fds[1]);
+  g_thread_join (g_thread_new ("iterator", iterate, context));
+  g_assert_false (is_polled);
+}
+
 /* --- A race for the end --- */
 
 typedef struct
@@ -383,6 +425,7 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/same-address", test_same_address);
   g_test_add_func ("/engine/owned-by-another", test_owned_by_another);
   g_test_add_func ("/engine/iterated-by-another", test_iterated_by_another);
+  g_test_add_func ("/engine/left-to-another", test_left_to_another);
   g_test_add_func ("/engine/thread-and-context-end", test_thread_and_context_end);
   g_test_add_func ("/engine/priority", test_priority);
   return g_test_run ();
