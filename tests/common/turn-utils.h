@@ -29,6 +29,7 @@ processor_time (void)
 typedef struct
 {
   const char *name;
+  gint64 first;
   gint64 last;
   gint64 longest;
   gint64 second_longest;
@@ -38,7 +39,8 @@ typedef struct
 static inline void
 neighbour_init (Neighbour *neighbour, const char *name)
 {
-  *neighbour = (Neighbour) { .name = name, .last = processor_time () };
+  *neighbour = (Neighbour) { .name = name, .first = processor_time () };
+  neighbour->last = neighbour->first;
 }
 
 static inline void
@@ -56,10 +58,13 @@ take_turn (Neighbour *neighbour)
 static inline void
 check_neighbour (Neighbour *neighbour, gint64 maximum)
 {
+  guint n_due;
+
   take_turn (neighbour);
+  n_due = (guint) MIN ((neighbour->last - neighbour->first) / EQUAL_MAX_US, 5); /* others may have had all the time */
   g_test_message ("%s: %u turns, %" G_GINT64_FORMAT " us at most", neighbour->name, neighbour->n_turns,
                   neighbour->longest);
-  g_assert_cmpuint (neighbour->n_turns, >, 4);
+  g_assert_cmpuint (neighbour->n_turns, >=, n_due);
   g_assert_cmpint (neighbour->second_longest, <=, maximum);
 }
 

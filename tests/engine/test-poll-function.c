@@ -221,9 +221,10 @@ epoll_wait (int fd, struct epoll_event *events, int n_max, int timeout)
 static void
 test_spin_pays (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
-  guint n_found = 0;
+  gboolean is_found = FALSE;
 
-  for (guint i = 0; i < 10; i++)
+  /* The processor may be taken away just then, and who has spun in vain does not for some time. */
+  for (guint i = 0; i < 300 && !is_found; i++)
     {
       Reader reader;
 
@@ -234,11 +235,11 @@ test_spin_pays (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
       unanswered = &reader;
       test_iterate_until (reader.result != 1);
       g_assert_cmpint (reader.result, ==, 0);
-      n_found += n_looks > 1 && n_sleeps == 0; /* if the processor was not taken away just then */
+      is_found = n_looks > 1 && n_sleeps == 0;
       dill_set_spin (0);
       reader_clear (&reader);
     }
-  g_assert_cmpuint (n_found, >, 0);
+  g_assert_true (is_found);
 }
 
 static gint64
@@ -269,7 +270,9 @@ test_spin (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
       g_assert_no_errno (dill_msleep (deadline));
       g_assert_cmpint (dill_now (), >=, deadline);
     }
-  g_assert_cmpint (thread_time () - used, <, 40000);
+  used = thread_time () - used;
+  g_test_message ("%" G_GINT64_FORMAT " us of processor time", used);
+  g_assert_cmpint (used, <, 40000);
 
   g_assert_no_errno (dill_bsend (reader.s[1], "x", 1, soon ()));
   test_iterate_until (reader.result != 1);

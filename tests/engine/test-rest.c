@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "reader-utils.h"
+#include "turn-utils.h"
 
 /* A source that is asked only after the context has polled. */
 typedef struct
@@ -70,8 +71,8 @@ test_all_are_asked (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSE
   make_round_trip (s[0]);
   g_assert_cmpuint (quiet->n_turns, ==, 0);
   quiet->is_ready = true;
-  end = g_get_monotonic_time () + 20000;
-  while (g_get_monotonic_time () < end)
+  end = processor_time () + 20000;
+  while (processor_time () < end)
     make_round_trip (s[0]);
   g_assert_cmpuint (quiet->n_turns, >, 3);
 

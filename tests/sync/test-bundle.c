@@ -178,6 +178,7 @@ test_of_one_grows (void)
 
       g_assert_no_errno (dill_bundle_spawn (h, sleep_a_little, &n_ended));
       g_assert_no_errno (dill_bundle_spawn (h, sleep_for_ever, &n_ended));
+      test_iterate_until (n_ended == 1 + first_ends);
       test_assert_errno (dill_bundle_wait (h, dill_now () + 10), ETIMEDOUT);
       g_assert_cmpuint (n_ended, ==, 1 + first_ends);
       g_assert_no_errno (dill_hclose (h));

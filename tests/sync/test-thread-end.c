@@ -205,6 +205,7 @@ typedef struct
 {
   Remains remains;
   bool by_callback;
+  bool is_nested; /* the second of them has begun */
   GMainContext *context;
   int listener;
 } Exit;
@@ -214,7 +215,8 @@ exit_in_coroutine (void *data)
 {
   Exit *exit = data;
 
-  g_assert_no_errno (dill_msleep (dill_now () + 2));
+  while (!exit->is_nested)
+    sleep_for (1);
   exit->remains.n_exits++;
   pthread_exit (NULL);
 }
@@ -224,6 +226,8 @@ exit_in_callback (gpointer data)
 {
   Exit *exit = data;
 
+  if (!exit->is_nested)
+    return G_SOURCE_CONTINUE;
   exit->remains.n_exits++;
   pthread_exit (NULL);
 }
@@ -246,9 +250,9 @@ wait_in_coroutine (void *data)
   Exit *exit = data;
 
 #if DILL_HAS_SOCKETS
-  dill_ipc_accept (exit->listener, dill_now () + 1000);
+  dill_ipc_accept (exit->listener, soon ());
 #else
-  dill_msleep (dill_now () + 1000);
+  dill_msleep (soon ());
 #endif
   exit->remains.ran = TRUE;
 }
@@ -256,6 +260,7 @@ wait_in_coroutine (void *data)
 static gboolean
 wait_in_callback (gpointer data)
 {
+  ((Exit *) data)->is_nested = true;
   wait_in_coroutine (data);
   return G_SOURCE_REMOVE;
 }

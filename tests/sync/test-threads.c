@@ -39,13 +39,24 @@ count_at_home (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+static gboolean
+quit_once_called (gpointer data)
+{
+  DefaultLoop *loop = data;
+
+  if (loop->n_calls == 0)
+    return G_SOURCE_CONTINUE;
+  g_main_loop_quit (loop->loop);
+  return G_SOURCE_REMOVE;
+}
+
 static gpointer
 work_and_quit (gpointer data)
 {
   DefaultLoop *loop = data;
 
   work (NULL);
-  g_main_loop_quit (loop->loop);
+  g_idle_add (quit_once_called, loop); /* the main thread may not even have begun to run it */
   return NULL;
 }
 
@@ -82,14 +93,14 @@ run_default_context (gpointer data)
 {
   guint n_calls = 0;
 
-  g_assert_no_errno (dill_msleep (dill_now () + 1));
+  sleep_for (1);
   g_assert_cmpuint (*(guint *) data, ==, 0);
   g_assert_true (g_main_context_acquire (NULL));
-  g_assert_no_errno (dill_msleep (dill_now () + 1));
+  sleep_for (1);
   n_calls = *(guint *) data;
   g_assert_cmpuint (n_calls, >, 0);
   g_main_context_release (NULL);
-  g_assert_no_errno (dill_msleep (dill_now () + 1));
+  sleep_for (1);
   g_assert_cmpuint (*(guint *) data, ==, n_calls);
   return NULL;
 }
@@ -108,7 +119,7 @@ test_default_of_its_own (void)
 static int
 wait_in_child (gpointer data)
 {
-  g_assert_no_errno (dill_msleep (dill_now () + 100)); /* not over before it begins */
+  sleep_for (1);
   g_assert_cmpuint (*(guint *) data, >, 0);
   return 0;
 }
@@ -116,7 +127,7 @@ wait_in_child (gpointer data)
 static gpointer
 wait_and_fork (gpointer data)
 {
-  g_assert_no_errno (dill_msleep (dill_now () + 1));
+  sleep_for (1);
   g_assert_cmpuint (*(guint *) data, ==, 0);
   g_assert_cmpint (test_in_child (wait_in_child, data), ==, 0);
   return NULL;
