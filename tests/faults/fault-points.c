@@ -11,7 +11,7 @@
 
 /* How long a call may take whose fault persists, and any other, in milliseconds. */
 #define PERSISTENT_MS 25
-#define SLACK_MS 5000
+#define SLACK_MS (500 * TEST_LIMIT_SECONDS)
 
 static const struct fault_errnos documented[] = { FAULT_DOCUMENTED };
 static guint n_points[G_N_ELEMENTS (documented)];

@@ -85,6 +85,8 @@ test_connection_away_and_home (TestDir *test G_GNUC_UNUSED, gconstpointer data)
       g_assert_cmpuint (n_default, ==, n_before); /* only the private context's sources run */
       g_main_context_pop_thread_default (context);
       exchange_with (s, fd);
+      for (guint j = 0; j < 20 && n_default == n_before; j++) /* it may have had to wait for less than the timer does */
+        exchange_with (s, fd);
       g_assert_cmpuint (n_default, >, n_before);
       if (i == 2) /* the context goes before the next one comes, perhaps at the same address */
         g_clear_pointer (&context, g_main_context_unref);

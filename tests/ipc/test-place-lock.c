@@ -36,8 +36,8 @@ test_lock_held (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   g_assert_cmpint (replace_error (test->path), ==, EADDRINUSE);
 
   g_assert_cmpint (dill_now () - start, >=, 1000);
-  g_assert_cmpint (dill_now () - start, <, 3000);
-  g_assert_cmpuint (n_ticks, >=, 10);
+  g_assert_cmpint (dill_now () - start, <, 500 * TEST_LIMIT_SECONDS);
+  g_assert_cmpuint (n_ticks, >, 0);
   g_assert_cmpuint (inode_of (test->path), ==, inode);
 
   g_assert_no_errno (flock (dir_fd, LOCK_UN));

@@ -67,14 +67,21 @@ clock_gettime (clockid_t clock, struct timespec *time)
 static void
 test_future (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {
-  gint64 start;
+  gint64 shortest = G_MAXINT64;
 
-  make_stale (test->path);
-  clock_offset = -3600;
-  start = g_get_monotonic_time ();
-  g_assert_cmpint (replace_error (test->path), ==, 0);
-  g_assert_cmpint (g_get_monotonic_time () - start, <, 900 * G_TIME_SPAN_MILLISECOND);
-  clock_offset = 0;
+  /* The machine may stand still for as long. */
+  for (guint i = 0; i < 5 && shortest >= 900 * G_TIME_SPAN_MILLISECOND; i++)
+    {
+      gint64 start;
+
+      make_stale (test->path);
+      clock_offset = -3600;
+      start = g_get_monotonic_time ();
+      g_assert_cmpint (replace_error (test->path), ==, 0);
+      shortest = MIN (shortest, g_get_monotonic_time () - start);
+      clock_offset = 0;
+    }
+  g_assert_cmpint (shortest, <, 900 * G_TIME_SPAN_MILLISECOND);
 }
 
 /* Bound is alive: listening or not, and whatever its type. */
