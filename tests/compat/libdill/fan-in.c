@@ -59,7 +59,7 @@ collect (void)
       clauses[index] = clauses[--n_open];
     }
 
-  check (bundle_wait (senders, 0) == 0 || bundle_wait (senders, now () + 1000) == 0);
+  check (bundle_wait (senders, 0) == 0 || bundle_wait (senders, now () + 5000) == 0);
   check (hclose (senders) == 0);
   for (int i = 0; i < N_SENDERS; i++)
     {

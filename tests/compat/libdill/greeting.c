@@ -78,7 +78,7 @@ greet (int s, int ch)
   int event = CONNECTED;
 
   check (chsend (ch, &event, sizeof event, -1) == 0);
-  event = dialogue (s, now () + 100) == 0 ? GREETED : FAILED;
+  event = dialogue (s, now () + 500) == 0 ? GREETED : FAILED;
   check (chsend (ch, &event, sizeof event, -1) == 0);
   if (event == GREETED)
     check (ipc_close (s, now () + 5000) == 0);

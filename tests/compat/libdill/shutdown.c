@@ -10,6 +10,7 @@ static int n_finished, n_canceled;
 static coroutine void
 work (int64_t duration)
 {
+  check (yield () == 0); /* it is not over when the starter goes on */
   if (msleep (duration < 0 ? -1 : now () + duration) == 0)
     {
       n_finished++;
@@ -62,6 +63,8 @@ cancel_the_rest (void)
       check (bundle_go (b, work (-1)) == 0);
     }
   check (bundle_go_mem (b, work (100000), stack, sizeof stack) == 0);
+  while (n_finished < 5)
+    check (yield () == 0);
   check_fails (bundle_wait (b, now () + 50), ETIMEDOUT);
   check (n_finished == 5 && n_canceled == 0);
   check (hclose (b) == 0);
