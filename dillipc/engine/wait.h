@@ -16,6 +16,7 @@
 #include "engine/list.h"
 #include "engine/thread.h"
 #include "engine/timer.h"
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -139,14 +140,15 @@ dill_wait_is_due (void)
 /* The pause of dill_wait_fairly (). */
 void dill_wait_let_others (int64_t deadline);
 
-/* For the end of operations that may succeed time after time without waiting: now and then lets everybody else go first.
+/* For the end of operations that may end time after time without waiting: now and then lets everybody else go first.
  * RESULT is what the operation returns, negative for failure, and what this returns; DEADLINE is the operation's: with 0
  * this never waits.  It is the end because what has to wait anyway must not lose its place to a pause before, and because
- * cancellation cannot take a result back.  Keeps errno. */
+ * cancellation cannot take a result back.  Who fails and tries again pauses too: for the lack of a descriptor, say, which
+ * others may be about to close.  But not who may not wait here, as has been complained of.  Keeps errno. */
 static inline int64_t
 dill_wait_fairly (int64_t result, int64_t deadline)
 {
-  if (result >= 0 && deadline != 0 && dill_wait_is_due ())
+  if (deadline != 0 && (result >= 0 || errno != ENOTSUP) && dill_wait_is_due ())
     dill_wait_let_others (deadline);
   return result;
 }

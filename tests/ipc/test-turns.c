@@ -341,6 +341,32 @@ connect_one (void *data)
   g_assert_no_errno (dill_hclose (s));
 }
 
+/* What fails at once, and is tried again at once. */
+
+static void
+recvfd_without_any (void *data)
+{
+  World *world = data;
+
+  feed (world);
+  test_assert_errno (dill_ipc_recvfd (world->s, -1), EPROTO);
+}
+
+static void
+accept_after_shutdown (void *data)
+{
+  World *world = data;
+
+  g_assert_no_errno (shutdown (world->listening_fd, SHUT_RDWR));
+  test_assert_errno (dill_ipc_accept (world->ls, -1), EINVAL);
+}
+
+static void
+connect_nowhere (void *data G_GNUC_UNUSED)
+{
+  test_assert_errno (dill_ipc_connect ("/", -1), ECONNREFUSED);
+}
+
 static void
 go_on (void *data)
 {
@@ -401,5 +427,8 @@ main (int argc, char **argv)
   add_ready ("sendfd", sendfd);
   add_ready ("accept", accept_one);
   add_ready ("connect", connect_one);
+  add_ready ("recvfd-without-any", recvfd_without_any);
+  add_ready ("accept-after-shutdown", accept_after_shutdown);
+  add_ready ("connect-nowhere", connect_nowhere);
   return g_test_run ();
 }
