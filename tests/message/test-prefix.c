@@ -10,8 +10,10 @@
 static void
 make_header (guint8 *header, gsize hdrlen, int flags, guint64 length)
 {
-  for (gsize i = 0; i < hdrlen; i++)
-    header[flags == DILL_PREFIX_LITTLE_ENDIAN ? i : hdrlen - 1 - i] = (guint8) (length >> 8 * i);
+  guint64 bytes = flags == DILL_PREFIX_LITTLE_ENDIAN ? GUINT64_TO_LE (length)
+                                                     : GUINT64_TO_BE (length << 8 * (sizeof length - hdrlen));
+
+  memcpy (header, &bytes, hdrlen);
 }
 
 static void
