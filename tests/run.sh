@@ -5,7 +5,7 @@
 #
 #   gcc         the default build, with packaging and documentation, and once more by gtester; dill_go () by all compilers
 #   clang       the default build by clang
-#   poller      with GLib's own polling instead of epoll
+#   poller      with GLib's own polling instead of epoll, and optimised as for a release
 #   sanitizers  with AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
 #   tsan        the tests with threads, several contexts, and forks, with clang's ThreadSanitizer
 #   valgrind    some programs of each layer under Valgrind's memcheck, with its search for leaks
@@ -236,7 +236,7 @@ run_stage ()
       build_and_test clang clang '--no-suite compilers'
       ;;
     poller)
-      build_and_test poller gcc '--no-suite packaging --no-suite compilers' -Dpoller=glib
+      build_and_test poller gcc '--no-suite packaging --no-suite compilers' -Dpoller=glib --buildtype=release
       ;;
     sanitizers)
       (
