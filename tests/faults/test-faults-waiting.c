@@ -194,13 +194,19 @@ try_await (FaultWorld *world)
 {
   struct dill_await *await = (struct dill_await *) (void *) world->mem;
   GAsyncResult *result;
+  int error;
 
-  while (n_operations > 0) /* what the call before has left to itself */
-    g_main_context_iteration (g_main_context_get_thread_default (), TRUE);
   *await = (struct dill_await) DILL_AWAIT_INIT;
   finish (begin (await, NULL), 7);
   result = dill_await (await, NULL, world->deadline);
-  return result != NULL ? number_of (result) : -1;
+  if (result != NULL)
+    return number_of (result);
+
+  error = errno;
+  while (n_operations > 0) /* it is left to itself, and GTask holds on to the context until it calls back */
+    g_main_context_iteration (g_main_context_get_thread_default (), TRUE);
+  errno = error;
+  return -1;
 }
 
 static void
