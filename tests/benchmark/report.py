@@ -22,7 +22,7 @@ SPEEDS = [
 class Results:
     def __init__(self, machine, n_rounds, seconds):
         self.machine, self.n_rounds, self.seconds = machine, n_rounds, seconds
-        # Rows: what was done, ratios of rates, and of work for a second of processor time.
+        # Rows: what was done, ratios of rates and of work for a second of processor time, and microseconds of that.
         self.rows, self.costs, self.missing = [], {}, set()
         self.connection = {}
         self.speed, self.many, self.timers, self.handles, self.idle = {}, {}, {}, {}, {}
@@ -36,16 +36,24 @@ def ratio(summary):
     return "%.2f (%.2f–%.2f)" % summary
 
 
+def microseconds(work, cpu_us, system):
+    """For one operation; nothing for streams, whose operations are bytes."""
+    if system not in cpu_us or work.work not in ("echo", "accept"):
+        return ""
+
+    return "%.1f, %.1f" % (cpu_us[system][0], cpu_us["server-epoll"][0])
+
+
 def main_table(results):
-    yield "| work | epoll, per second | dillipc | goal | | by processor time of the server |"
-    yield "|---|---|---|---|---|---|"
-    for work, summaries, cpu in results.rows:
+    yield "| work | epoll, per second | dillipc | goal | | by processor time of the server | µs of that, and epoll's |"
+    yield "|---|---|---|---|---|---|---|"
+    for work, summaries, cpu, cpu_us in results.rows:
         rate = summaries.get("rate", (0,))[0]
         shown = [system for system in summaries if "dillipc" in system]
         for system in shown:
             goal = work.goals.get(system)
             option = system.partition(":")[2]
-            yield "| %s%s | %s | %s | %s | %s | %s |" % (
+            yield "| %s%s | %s | %s | %s | %s | %s | %s |" % (
                 work.name,
                 " (%s)" % {"main": "on the main stack", "spin": "with dill_set_spin (15)"}[option] if option else "",
                 "{:,.0f}".format(rate),
@@ -53,16 +61,17 @@ def main_table(results):
                 "≥ %.2f" % goal if goal else "",
                 verdict(summaries[system][0] >= goal) if goal else "",
                 ratio(cpu[system]) if system in cpu else "",
+                microseconds(work, cpu_us, system),
             )
 
 
 def others_table(results):
     names = []
-    for _, summaries, _ in results.rows:
+    for _, summaries, *_ in results.rows:
         names += [name for name in summaries if name not in names and name not in ("rate", "server-epoll")]
     yield "| work | " + " | ".join(name.replace("server-", "") for name in names) + " |"
     yield "|---" * (len(names) + 1) + "|"
-    for work, summaries, _ in results.rows:
+    for work, summaries, *_ in results.rows:
         cells = ["%.2f" % summaries[name][0] if name in summaries else "" for name in names]
         yield "| %s | %s |" % (work.name, " | ".join(cells))
 

@@ -77,8 +77,9 @@ def progress(text):
 
 
 def measure_work(bench, work, n_rounds, seconds, missing):
-    """Lists of ratios by system, one for each round, of rates and of the work done for a second of processor time."""
-    ratios, cpu_ratios = {}, {}
+    """Lists by system, a value for each round: ratios of rates, the same of the work done for a second of the server's
+    processor time, and microseconds of that for one operation."""
+    ratios, cpu_ratios, cpu_us = {}, {}, {}
     for number in range(n_rounds):
         base = None
         for system in work.systems:
@@ -93,9 +94,10 @@ def measure_work(bench, work, n_rounds, seconds, missing):
             ratios.setdefault(system, []).append(rate / base)
             if cpu:
                 cpu_ratios.setdefault(system, []).append(cpu_base / cpu)
+                cpu_us.setdefault(system, []).append(cpu * 1e6)
             if system == YARDSTICK:
                 ratios.setdefault("rate", []).append(rate)
-    return ratios, cpu_ratios
+    return ratios, cpu_ratios, cpu_us
 
 
 def summary(values):
@@ -117,8 +119,7 @@ def main():
     for work in works(options.quick):
         rounds = min(n_rounds, 5) if work.slow else n_rounds
         measured = measure_work(bench, work, rounds, seconds, results.missing)
-        ratios, cpu = ({system: summary(values) for system, values in each.items()} for each in measured)
-        results.rows.append((work, ratios, cpu))
+        results.rows.append((work, *({system: summary(values) for system, values in each.items()} for each in measured)))
 
     for system in LOOPS:
         progress("counting: " + system)
