@@ -147,7 +147,9 @@ dill_scheduler_exit (struct dill_thread *thread, const struct dill_stack *stack)
   /* Copies, because the memory of the coroutine may be gone by the time they are looked at. */
   thread->has_ended = true;
   thread->ended = self->context;
-  thread->ended_stack = stack != NULL ? *stack : (struct dill_stack){ 0 };
+  thread->ended_stack.base = NULL;
+  if (stack != NULL)
+    thread->ended_stack = *stack;
   thread->current = dill_engine_is_inherited (self->engine) ? leave_inherited (self) : successor (self);
   dill_context_leave (&self->context, &thread->current->context);
 }

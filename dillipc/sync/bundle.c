@@ -244,7 +244,9 @@ place_member (struct dill_thread *thread, const struct dill_go_site *site, void 
     }
 
   member = dill_context_stack_end (stack.base, stack.size - sizeof *member);
-  member->stack = stack;
+  member->stack.slab = stack.slab;
+  member->stack.base = stack.base;
+  member->stack.size = stack.size;
   return member;
 }
 
