@@ -57,7 +57,7 @@ void dill_connection_open (struct dill_connection *connection, int h, struct dil
 /* Makes a connection of FD from beginning to end.  Returns its handle, or -1 with errno, FD untouched. */
 int dill_connection_new (int fd, void *mem);
 
-/* receive.c: the byte stream's receiving half. */
+/* brecv.c: the byte stream's receiving half. */
 int dill_connection_brecvl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill_iolist *last,
                             int64_t deadline);
 

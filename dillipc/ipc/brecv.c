@@ -1,0 +1,143 @@
+/* brecv.c: receiving as many bytes as are asked for.
+ *
+ * What was read ahead comes first.  As long as something is missing, an attempt to receive (receive.c) follows the other,
+ * with waits where nothing is there, and pauses where a peer sends as fast as it is received from.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "ipc/connection.h"
+#include <errno.h>
+#include <limits.h>
+
+int
+dill_connection_wait (struct dill_connection *connection, unsigned direction, const char *what, int64_t deadline,
+                      bool *is_closed)
+{
+  enum dill_outcome outcome = dill_watch_wait (&connection->watch, direction, what, deadline);
+
+  *is_closed = outcome == DILL_CLOSED;
+  return outcome == DILL_PENDING ? -1 : dill_wait_result (outcome);
+}
+
+int
+dill_connection_pause (struct dill_connection *connection, unsigned direction, const char *what, int64_t deadline,
+                       bool *is_closed)
+{
+  struct dill_list *queue = direction == DILL_IN ? &connection->watch.in : &connection->watch.out;
+  enum dill_outcome outcome;
+
+  *is_closed = false;
+  if (!dill_wait_is_due ())
+    return 0;
+
+  outcome = dill_wait_pause (queue, what, deadline);
+  *is_closed = outcome == DILL_CLOSED;
+  return outcome == DILL_PENDING ? -1 : dill_wait_result (outcome);
+}
+
+/* Takes what was read ahead. */
+static void
+take_buffered (struct dill_connection *connection, struct dill_iolist_cursor *cursor)
+{
+  struct dill_buffer *buffer = connection->buffer;
+
+  if (buffer != NULL)
+    dill_connection_consume (connection,
+                             dill_iolist_fill (cursor, buffer->bytes + buffer->start, buffer->end - buffer->start));
+}
+
+/* Takes what was read ahead, and says whether that was all. */
+static bool
+is_complete (struct dill_connection *connection, struct dill_iolist_cursor *cursor)
+{
+  take_buffered (connection, cursor);
+  dill_iolist_advance (cursor, 0);
+  return cursor->item == NULL;
+}
+
+int
+dill_connection_brecvl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill_iolist *last,
+                        int64_t deadline)
+{
+  struct dill_connection *connection = dill_container_of (vfs, struct dill_connection, bsock);
+  struct dill_iolist_cursor cursor = { first, 0 };
+  bool is_closed = false;
+  struct dill_trial trial = { 0 };
+  int rc;
+
+  (void) last;
+  if (dill_wait_allowed () < 0 || dill_connection_may_receive (connection) < 0)
+    return -1;
+
+  if (is_complete (connection, &cursor))
+    return 0;
+
+  for (;;)
+    {
+      switch (dill_connection_receive (connection, &cursor, deadline))
+        {
+        case DILL_ATTEMPT_FAILED:
+          /* Without memory nothing of this try was taken; but what went before is half a message. */
+          connection->in_broken |= errno != EPIPE && (cursor.item != first || cursor.offset > 0);
+          return -1;
+        case DILL_ATTEMPT_AGAIN:
+          rc = dill_connection_wait (connection, DILL_IN, "brecv", deadline, &is_closed);
+          break;
+        case DILL_ATTEMPT_DONE:
+        default:
+          if (is_complete (connection, &cursor))
+            return 0;
+          rc = deadline == 0 ? dill_wait_try_on (&trial, DILL_TRIAL_STEPS)
+                             : dill_connection_pause (connection, DILL_IN, "brecv", deadline, &is_closed);
+          break;
+        }
+
+      if (rc < 0)
+        {
+          if (!is_closed)
+            connection->in_broken = true;
+          return -1;
+        }
+    }
+}
+
+ssize_t
+dill_brecv_some (int s, void *buf, size_t len, int64_t deadline)
+{
+  struct dill_iolist item = { .iol_base = buf, .iol_len = len };
+  struct dill_iolist_cursor cursor = { &item, 0 };
+  struct dill_connection *connection;
+  bool is_closed;
+
+  if (buf == NULL || len == 0 || len > SSIZE_MAX)
+    {
+      errno = EINVAL;
+      return -1;
+    }
+
+  if (dill_wait_allowed () < 0 || (connection = dill_connection_get (s)) == NULL
+      || dill_connection_may_receive (connection) < 0)
+    return -1;
+
+  if (connection->buffer != NULL)
+    {
+      size_t there = connection->buffer->end - connection->buffer->start;
+
+      take_buffered (connection, &cursor);
+      return (ssize_t) dill_wait_fairly ((int64_t) (there < len ? there : len), deadline);
+    }
+
+  for (;;)
+    {
+      switch (dill_connection_receive (connection, &cursor, deadline))
+        {
+        case DILL_ATTEMPT_DONE:
+          return (ssize_t) dill_wait_fairly ((int64_t) (cursor.item == NULL ? len : cursor.offset), deadline);
+        case DILL_ATTEMPT_FAILED:
+          return -1;
+        case DILL_ATTEMPT_AGAIN:
+          if (dill_connection_wait (connection, DILL_IN, "brecv_some", deadline, &is_closed) < 0)
+            return -1;
+        }
+    }
+}
