@@ -203,6 +203,57 @@ test_exceptions_inside (TestDir *, gconstpointer)
     test_assert_ok (hclose (handle));
 }
 
+static void
+throw_at_once ()
+{
+  throw std::string ("nobody catches it");
+}
+
+static void
+throw_later (void *)
+{
+  yield ();
+  throw std::string ("nobody catches it");
+}
+
+static void
+test_exception_leaves_go (TestDir *, gconstpointer)
+{
+  try
+    {
+      go (throw_at_once ());
+    }
+  catch (const std::string &)
+    {
+    }
+}
+
+static void
+test_exception_leaves_spawn (TestDir *, gconstpointer)
+{
+  dill_spawn (throw_later, NULL);
+  try
+    {
+      test_iterate_until (false);
+    }
+  catch (const std::string &)
+    {
+    }
+}
+
+/* The starter, or the main loop beneath, is nobody to catch it: what is being unwound ends with the coroutine's stack. */
+static void
+test_exception_leaves (TestDir *, gconstpointer)
+{
+  for (const char *path : { "/compat/headers-cxx/exception-leaves/subprocess/go",
+                            "/compat/headers-cxx/exception-leaves/subprocess/spawn" })
+    {
+      g_test_trap_subprocess (path, 0, GTestSubprocessFlags (0));
+      g_test_trap_assert_failed ();
+      g_test_trap_assert_stderr ("*terminate called after throwing*string*");
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -215,6 +266,9 @@ main (int argc, char **argv)
   test_add ("/compat/headers-cxx/ipc", test_ipc);
   test_add ("/compat/headers-cxx/destructors-after-cancel", test_destructors_after_cancel);
   test_add ("/compat/headers-cxx/exceptions-inside", test_exceptions_inside);
+  test_add ("/compat/headers-cxx/exception-leaves", test_exception_leaves);
+  test_add ("/compat/headers-cxx/exception-leaves/subprocess/go", test_exception_leaves_go);
+  test_add ("/compat/headers-cxx/exception-leaves/subprocess/spawn", test_exception_leaves_spawn);
 
   return g_test_run ();
 }
