@@ -8,6 +8,7 @@
 #include "seal.h"
 
 #define KEY "correct horse battery staple"
+#define WIRE_MAX 200 /* bytes of a message that hand_on () takes */
 
 DEFINE_CALL (attach, seal_attach (call->s, call->buffer, call->length, call->deadline))
 DEFINE_CALL (mrecv, dill_mrecv (call->s, call->buffer, call->length, call->deadline))
@@ -46,4 +47,14 @@ make_sealed_pair (int s[2])
   s[1] = test_assert_ok (seal_attach (s[1], KEY, strlen (KEY), soon ()));
   finish_call (h, &call);
   s[0] = test_assert_ok ((int) call.result);
+}
+
+/* Receives a message beneath the seals, and sends it on. */
+static inline void
+hand_on (int from, int to)
+{
+  char bytes[WIRE_MAX];
+  gssize length = test_assert_ok (dill_mrecv (from, bytes, sizeof bytes, soon ()));
+
+  g_assert_no_errno (dill_msend (to, bytes, (gsize) length, soon ()));
 }
