@@ -37,7 +37,7 @@ valgrind_tests='
   test-engine test-poll-function test-source test-timer test-wait
   test-bundle test-bundle-close test-channel test-choose test-context-end test-endings test-fd test-fork test-own-stack
   test-random test-thread-end test-threads
-  test-bytestream test-iolist test-no-buffers
+  test-bytestream test-bytestream-failures test-iolist test-no-buffers
   test-accept test-close test-connection test-descriptor test-listen test-memory test-peers test-place
   test-message test-prefix test-suffix test-hostile-peers
   faults/test-faults-channel faults/test-faults-connection
