@@ -66,6 +66,13 @@ sleep_for_ever (void *data)
     (*(guint *) data)++;
 }
 
+/* One that waits until it is cancelled for something to read from the descriptor that DATA points to. */
+static inline void
+poll_for_ever (void *data)
+{
+  test_assert_errno (dill_fdin (*(int *) data, -1), ECANCELED);
+}
+
 /* The functions of an object of the program's own that is of no use. */
 static inline void *
 query_nothing (struct dill_hvfs *vfs G_GNUC_UNUSED, const void *type G_GNUC_UNUSED)

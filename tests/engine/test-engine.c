@@ -1,13 +1,12 @@
 /* test-engine.c: one engine for each thread and GMainContext, and which one a wait belongs to.
  *
- * An engine is made at the first wait, found again at the next one, and gone with its context.  A context that another
- * thread runs is not iterated; its priority is the program's to choose.
+ * An engine is made at the first wait, found again at the next one, and gone with its context.  It adds one source
+ * there, whose priority is the program's to choose.  What other threads do with a context is in test-engine-threads.c.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "engine/engine.h"
 #include "engine/thread.h"
-#include "engine/wait.h"
 #include "coroutine-utils.h"
 
 #include <dillipc/dill-glib.h>
@@ -105,12 +104,6 @@ test_source (void)
   g_assert_true (g_source_get_context (source) == g_main_context_default ());
 }
 
-static void
-wait_for_fd (void *data)
-{
-  test_assert_errno (dill_fdin (*(int *) data, -1), ECANCELED);
-}
-
 static gint
 count_polled (GMainContext *context)
 {
@@ -141,7 +134,7 @@ test_polled_descriptors (void)
   for (guint i = 0; i < G_N_ELEMENTS (pipes); i++)
     {
       g_assert_no_errno (pipe (pipes[i]));
-      g_assert_no_errno (dill_bundle_spawn (b, wait_for_fd, &pipes[i][0]));
+      g_assert_no_errno (dill_bundle_spawn (b, poll_for_ever, &pipes[i][0]));
     }
   g_assert_cmpint (count_polled (context), ==,
                    n_before + (dill_poller_reports_edges ? 1 : (gint) G_N_ELEMENTS (pipes)));
@@ -199,167 +192,6 @@ test_same_address (void)
       g_assert_nonnull (current_engine ()->source);
       g_main_context_pop_thread_default (context);
       g_main_context_unref (context);
-    }
-}
-
-/* --- Contexts of other threads --- */
-
-typedef struct
-{
-  GMainContext *context;
-  TestStep step;
-} Owner;
-
-static gpointer
-own_context (gpointer data)
-{
-  Owner *owner = data;
-
-  g_assert_true (g_main_context_acquire (owner->context));
-  test_step_reach (&owner->step, 1);
-  test_step_await (&owner->step, 2);
-  g_main_context_release (owner->context);
-  test_step_reach (&owner->step, 3);
-  return NULL;
-}
-
-/* GLib pushes a context only for its owner, so the wait has to run under the global default one. */
-static void
-test_owned_by_another (void)
-{
-  Owner owner = { .context = g_main_context_default (), .step = TEST_STEP_INIT };
-  GThread *thread = g_thread_new ("owner", own_context, &owner);
-
-  test_step_await (&owner.step, 1);
-  test_expect_critical ("*another one is running*", test_assert_errno (dill_msleep (soon ()), ENOTSUP));
-  test_expect_critical ("*another one is running*", test_assert_errno (dill_yield (), ENOTSUP));
-  test_step_reach (&owner.step, 2);
-  test_step_await (&owner.step, 3);
-  g_thread_join (thread);
-  g_assert_no_errno (dill_msleep (dill_now () + 1));
-}
-
-static void
-sleep_and_note (void *data)
-{
-  g_assert_no_errno (dill_msleep (dill_now () + 1));
-  *(GThread **) data = g_thread_self ();
-}
-
-/* Another thread that iterates the context does not run this thread's coroutines. */
-static gpointer
-iterate (gpointer data)
-{
-  for (guint i = 0; i < 20; i++)
-    g_main_context_iteration (data, FALSE);
-  return NULL;
-}
-
-static void
-test_iterated_by_another (void)
-{
-  g_autoptr (GMainContext) context = g_main_context_new ();
-  GThread *ran_in = NULL;
-  int h;
-
-  g_main_context_push_thread_default (context);
-  h = test_assert_ok (dill_spawn (sleep_and_note, &ran_in));
-  while (ran_in != NULL) /* the time was over before it could wait */
-    {
-      g_assert_no_errno (dill_hclose (h));
-      ran_in = NULL;
-      h = test_assert_ok (dill_spawn (sleep_and_note, &ran_in));
-    }
-  g_main_context_pop_thread_default (context);
-  g_assert_no_errno (dill_msleep (dill_now () + 3));
-
-  g_thread_join (g_thread_new ("iterator", iterate, context));
-  g_assert_null (ran_in);
-  g_main_context_push_thread_default (context);
-  g_assert_no_errno (dill_bundle_wait (h, soon ()));
-  g_main_context_pop_thread_default (context);
-  g_assert_true (ran_in == g_thread_self ());
-  g_assert_no_errno (dill_hclose (h));
-}
-
-static int waited_for;
-static gboolean is_polled;
-
-static gint
-note_and_poll (GPollFD *fds, guint n_fds, gint timeout)
-{
-  is_polled = FALSE;
-  for (guint i = 0; i < n_fds; i++)
-    is_polled |= fds[i].fd == waited_for;
-  return g_poll (fds, n_fds, timeout);
-}
-
-static void
-wait_for_reading (void *data)
-{
-  test_assert_errno (dill_fdin (*(int *) data, -1), ECANCELED);
-}
-
-/* Nor is it left with a descriptor that nobody waits for, which may keep it busy for ever. */
-static void
-test_left_to_another (void)
-{
-  g_autoptr (GMainContext) context = g_main_context_new ();
-  int fds[2], h;
-
-  g_assert_no_errno (pipe (fds));
-  waited_for = fds[0];
-  g_main_context_set_poll_func (context, note_and_poll);
-  g_main_context_push_thread_default (context);
-  h = test_assert_ok (dill_spawn (wait_for_reading, &fds[0]));
-  g_main_context_iteration (context, FALSE);
-  g_assert_true (is_polled == !dill_poller_reports_edges);
-  g_main_context_pop_thread_default (context);
-
-  g_assert_no_errno (dill_hclose (h));
-  g_assert_no_errno (dill_fdclean (fds[0]));
-  close (fds[0]);
-  close (fds[1]);
-  g_thread_join (g_thread_new ("iterator", iterate, context));
-  g_assert_false (is_polled);
-}
-
-/* --- A race for the end --- */
-
-typedef struct
-{
-  GMainContext *context;
-  int is_ending; /* atomic */
-} Racer;
-
-static gpointer
-use_and_end (gpointer data)
-{
-  Racer *racer = data;
-
-  use_context (racer->context);
-  g_main_context_unref (racer->context);
-  g_atomic_int_set (&racer->is_ending, 1);
-  return NULL;
-}
-
-/* The thread and its context end at the same time; whichever is first.  Neither may touch what the other has freed, nor
- * wait for it. */
-static void
-test_thread_and_context_end (void)
-{
-  for (guint i = 0; i < 600; i++)
-    {
-      GMainContext *context = g_main_context_new ();
-      Racer racer = { .context = g_main_context_ref (context) };
-      GThread *thread = g_thread_new ("racer", use_and_end, &racer);
-
-      while (!g_atomic_int_get (&racer.is_ending))
-        g_thread_yield ();
-      for (guint j = 0; j < i % 100 * 10; j++)
-        g_atomic_int_get (&racer.is_ending);
-      g_main_context_unref (context);
-      test_thread_join (thread);
     }
 }
 
@@ -423,10 +255,6 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/polled-descriptors", test_polled_descriptors);
   g_test_add_func ("/engine/many-contexts", test_many_contexts);
   g_test_add_func ("/engine/same-address", test_same_address);
-  g_test_add_func ("/engine/owned-by-another", test_owned_by_another);
-  g_test_add_func ("/engine/iterated-by-another", test_iterated_by_another);
-  g_test_add_func ("/engine/left-to-another", test_left_to_another);
-  g_test_add_func ("/engine/thread-and-context-end", test_thread_and_context_end);
   g_test_add_func ("/engine/priority", test_priority);
   return g_test_run ();
 }
