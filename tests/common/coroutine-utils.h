@@ -46,6 +46,16 @@ use_context (GMainContext *context)
   g_main_context_pop_thread_default (context);
 }
 
+/* Runs FUNC (DATA) in a coroutine, and waits until it is done. */
+static inline void
+in_coroutine (DillFunc func, void *data)
+{
+  int h = test_assert_ok (dill_spawn (func, data));
+
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
+  g_assert_no_errno (dill_hclose (h));
+}
+
 /* A coroutine that waits five times, and counts in the guint DATA how often it has woken up. */
 static inline void
 sleep_and_count (void *data)

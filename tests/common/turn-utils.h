@@ -92,3 +92,26 @@ add_neighbour (GSource *source, int priority, Neighbour *neighbour, const char *
   g_source_attach (source, NULL);
   return source;
 }
+
+/* Two timers whose turns are watched. */
+typedef struct
+{
+  Neighbour equal, lower;
+  GSource *sources[2];
+} Watched;
+
+static inline void
+watched_init (Watched *watched)
+{
+  watched->sources[0] = add_neighbour (g_timeout_source_new (1), G_PRIORITY_DEFAULT, &watched->equal, "timer");
+  watched->sources[1] = add_neighbour (g_timeout_source_new (1), G_PRIORITY_LOW, &watched->lower, "low timer");
+}
+
+static inline void
+watched_check (Watched *watched)
+{
+  check_neighbour (&watched->equal, EQUAL_MAX_US);
+  check_neighbour (&watched->lower, LOWER_MAX_US);
+  remove_source (watched->sources[0]);
+  remove_source (watched->sources[1]);
+}

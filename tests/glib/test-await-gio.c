@@ -10,16 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Runs FUNC (DATA) in a coroutine, since that is where it is most used. */
-static void
-in_coroutine (DillFunc func, void *data)
-{
-  int h = test_assert_ok (dill_spawn (func, data));
-
-  g_assert_no_errno (dill_bundle_wait (h, soon ()));
-  g_assert_no_errno (dill_hclose (h));
-}
-
 /* --- Files --- */
 
 static void
