@@ -39,7 +39,8 @@ valgrind_tests='
   test-bundle test-bundle-close test-channel test-choose test-context-end test-endings test-fd test-fork test-own-stack
   test-random test-thread-end test-threads
   test-bytestream test-bytestream-failures test-iolist test-no-buffers
-  test-accept test-close test-connection test-descriptor test-listen test-memory test-peers test-place
+  test-accept test-close test-close-interrupted test-connection test-descriptor test-listen test-memory test-peers
+  test-place
   test-message test-prefix test-suffix test-hostile-peers
   faults/test-faults-channel faults/test-faults-connection
   test-await test-connection-source test-gio test-listener-source test-source-lifetime

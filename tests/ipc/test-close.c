@@ -1,28 +1,13 @@
 /* test-close.c: ipc_close () succeeds only when both sides know that everything has arrived, says so otherwise, and
- * takes the handle away in any case; ipc_done () ends one half.
+ * takes the handle away in any case.  A listener it closes as hclose () does; what is no IPC handle it leaves alone.
+ *
+ * What ends it before the peer has done its part is in test-close-interrupted.c.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "connection-utils.h"
+#include "close-utils.h"
 
 #include <libdill.h>
-#include <stdlib.h>
-
-/* The handle is dead, and so is its descriptor: the peer sees that nobody is there. */
-static void
-check_is_gone (int s, int peer)
-{
-  struct pollfd poll_fd = { .fd = peer, .events = POLLIN };
-
-  test_assert_errno (dill_hclose (s), EBADF);
-  test_assert_errno (dill_ipc_close (s, 0), EBADF);
-  if (peer >= 0)
-    {
-      g_assert_cmpint (poll (&poll_fd, 1, 0), ==, 1);
-      g_assert_true (poll_fd.revents & POLLHUP);
-      close (peer);
-    }
-}
 
 static void
 test_both_close (TestDir *test G_GNUC_UNUSED, gconstpointer data)
@@ -140,24 +125,6 @@ test_peer_closes_after_reading (TestDir *test G_GNUC_UNUSED, gconstpointer data)
   check_is_gone (s, -1);
 }
 
-static void
-test_time_out (TestDir *test G_GNUC_UNUSED, gconstpointer data)
-{
-  guint what = (guint) GPOINTER_TO_SIZE (data);
-  int64_t deadline = what & 1 ? dill_now () + 10 : 0;
-  int s, peer;
-
-  make_half_pair (&s, &peer);
-  if (what & 2)
-    {
-      g_assert_no_errno (dill_bsend (s, "abc", 3, 0)); /* is never read */
-      g_assert_no_errno (shutdown (peer, SHUT_WR));
-    }
-  test_assert_errno (dill_ipc_close (s, deadline), ETIMEDOUT);
-  g_assert_cmpint (dill_now (), >=, deadline);
-  check_is_gone (s, peer);
-}
-
 /* All that a socket holds is dropped, though that takes many system calls; with a deadline of 0 too. */
 static void
 test_drops_much (TestDir *test G_GNUC_UNUSED, gconstpointer data)
@@ -176,107 +143,6 @@ test_drops_much (TestDir *test G_GNUC_UNUSED, gconstpointer data)
       close (peer);
       g_assert_no_errno (dill_ipc_close (s, deadline));
     }
-}
-
-/* A peer that goes on sending holds nobody up beyond the deadline, nor the main loop. */
-static void
-test_flood (TestDir *test G_GNUC_UNUSED, gconstpointer data)
-{
-  int64_t start = dill_now ();
-  int64_t deadline = GPOINTER_TO_SIZE (data) ? start + 50 : 0;
-  GThread *thread;
-  int s, peer, rc;
-
-  make_half_pair (&s, &peer);
-  thread = g_thread_new ("flood", run_flood, GINT_TO_POINTER (peer));
-  rc = dill_ipc_close (s, deadline);
-  g_assert_cmpint (rc, ==, -1);
-  g_assert_cmpint (errno, ==, ETIMEDOUT);
-  g_assert_cmpint (dill_now (), >=, deadline);
-  g_assert_cmpint (dill_now () - start, <, 500 * TEST_LIMIT_SECONDS);
-  test_thread_join (thread);
-}
-
-static void
-test_canceled (TestDir *test G_GNUC_UNUSED, gconstpointer data)
-{
-  bool has_bytes = GPOINTER_TO_SIZE (data);
-  Call call = { .deadline = -1 };
-  int s, peer, h;
-
-  make_half_pair (&s, &peer);
-  call.s = s;
-  if (has_bytes)
-    {
-      g_assert_no_errno (dill_bsend (s, "abc", 3, 0));
-      g_assert_no_errno (shutdown (peer, SHUT_WR));
-    }
-  h = start_call (call_close, &call);
-  g_assert_no_errno (dill_hclose (h));
-  assert_call_errno (call, ECANCELED);
-  check_is_gone (s, peer);
-}
-
-static void
-close_after_cancellation (void *data)
-{
-  test_assert_errno (dill_msleep (-1), ECANCELED);
-  call_close (data);
-}
-
-/* It makes one attempt, which succeeds if the peer has done its part, and is not waited for. */
-static void
-test_canceled_before (TestDir *test G_GNUC_UNUSED, gconstpointer data)
-{
-  bool peer_is_done = GPOINTER_TO_SIZE (data);
-  Call call = { .deadline = -1 };
-  char bytes[3];
-  int s, peer, h;
-
-  make_half_pair (&s, &peer);
-  call.s = s;
-  test_assert_errno (dill_brecv_some (s, bytes, 1, dill_now () + 1), ETIMEDOUT);
-  h = test_assert_ok (dill_spawn (close_after_cancellation, &call));
-  if (peer_is_done)
-    {
-      write_all (peer, "xyz", 3);
-      g_assert_no_errno (shutdown (peer, SHUT_WR));
-    }
-  g_assert_no_errno (dill_hclose (h));
-  if (peer_is_done)
-    {
-      g_assert_true (call.is_done);
-      g_assert_cmpint (call.result, ==, 0);
-    }
-  else
-    assert_call_errno (call, ECANCELED);
-  check_is_gone (s, peer);
-}
-
-static void
-test_other_waiters (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
-{
-  gsize length = 8 * 1000 * 1000;
-  g_autofree char *bytes = g_malloc0 (length);
-  char byte;
-  Call in = { .buffer = &byte, .length = 1, .deadline = -1 };
-  Call out = { .buffer = bytes, .length = length, .deadline = -1 };
-  Call closing = { .deadline = -1 };
-  int s, peer, h, h_in, h_out;
-
-  make_half_pair (&s, &peer);
-  in.s = out.s = closing.s = s;
-  h_in = start_call (call_brecv, &in);
-  h_out = start_call (call_bsend, &out);
-  h = start_call (call_close, &closing);
-  finish_call (h_in, &in);
-  finish_call (h_out, &out);
-  g_assert_false (closing.is_done); /* they learn of it at once */
-  g_assert_no_errno (dill_hclose (h));
-  assert_call_errno (closing, ECANCELED);
-  assert_call_errno (in, ECANCELED);
-  assert_call_errno (out, ECANCELED);
-  check_is_gone (s, peer);
 }
 
 static void
@@ -359,38 +225,6 @@ test_wrong_kind (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
   test_assert_errno (dill_ipc_close (0, soon ()), EBADF);
 }
 
-/* The context is thrown away while somebody is closing. */
-static gpointer
-end_while_closing (gpointer data)
-{
-  Call call = { .s = test_assert_ok (dill_ipc_fromfd (GPOINTER_TO_INT (data))), .deadline = -1 };
-
-  start_call (call_close, &call);
-  g_assert_false (call.is_done);
-  return NULL;
-}
-
-static int
-end_thread_in_child (gpointer data G_GNUC_UNUSED)
-{
-  int fds[2];
-  char byte;
-
-  g_assert_no_errno (socketpair (AF_UNIX, SOCK_STREAM, 0, fds));
-  write_all (fds[1], "x", 1);
-  test_expect_log (G_LOG_LEVEL_WARNING, "*were not closed*",
-                   test_in_thread (end_while_closing, GINT_TO_POINTER (fds[0])));
-  g_assert_cmpint (read (fds[1], &byte, 1), ==, 0);
-  g_assert_cmpint (send (fds[1], "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT), ==, -1); /* it is closed, not just at its end */
-  return errno == EPIPE ? 0 : 1;
-}
-
-static void
-test_thread_ends_while_closing (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
-{
-  g_assert_cmpint (test_in_child (end_thread_in_child, NULL), ==, 0);
-}
-
 #define add_number(name, number, func) test_add_data ("/close/" name, GSIZE_TO_POINTER (number), func)
 
 int
@@ -407,25 +241,13 @@ main (int argc, char **argv)
   add_number ("peer-does-not-read/has-sent", 3, test_peer_closes_without_reading);
   add_number ("peer-has-read/try", true, test_peer_closes_after_reading);
   add_number ("peer-has-read/wait", false, test_peer_closes_after_reading);
-  add_number ("time-out/try", 0, test_time_out);
-  add_number ("time-out/no-end", 1, test_time_out);
-  add_number ("time-out/unread-try", 2, test_time_out);
-  add_number ("time-out/unread", 3, test_time_out);
   add_number ("drops-much/try", 0, test_drops_much);
   add_number ("drops-much/past", 1, test_drops_much);
   add_number ("drops-much/wait", 2, test_drops_much);
-  add_number ("flood/try", false, test_flood);
-  add_number ("flood/wait", true, test_flood);
-  add_number ("canceled/waiting-for-end", false, test_canceled);
-  add_number ("canceled/waiting-for-reads", true, test_canceled);
-  add_number ("canceled/before-peer-done", true, test_canceled_before);
-  add_number ("canceled/before-peer-not-done", false, test_canceled_before);
-  test_add ("/close/other-waiters", test_other_waiters);
   add_number ("broken/in", false, test_broken);
   add_number ("broken/out", true, test_broken);
   test_add ("/close/listener", test_listener);
   test_add ("/close/arguments", test_arguments);
   test_add ("/close/wrong-kind", test_wrong_kind);
-  test_add ("/close/thread-ends-meanwhile", test_thread_ends_while_closing);
   return g_test_run ();
 }

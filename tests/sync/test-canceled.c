@@ -1,7 +1,7 @@
 /* test-canceled.c: where nobody may wait any more, in a cancelled coroutine and in the close function of an object, what
  * makes something, receives or waits fails at entry, though it would not have to wait; the rest works.
  *
- * IPC's own functions are in ipc/test-misuse.c and ipc/test-close.c.
+ * IPC's own functions are in ipc/test-misuse.c and ipc/test-close-interrupted.c.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
