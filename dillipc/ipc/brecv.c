@@ -21,12 +21,14 @@ dill_connection_wait (struct dill_connection *connection, unsigned direction, co
 
 int
 dill_connection_pause (struct dill_connection *connection, unsigned direction, const char *what, int64_t deadline,
-                       bool *is_closed)
+                       struct dill_trial *trial, bool *is_closed)
 {
   struct dill_list *queue = direction == DILL_IN ? &connection->watch.in : &connection->watch.out;
   enum dill_outcome outcome;
 
   *is_closed = false;
+  if (deadline == 0)
+    return dill_wait_try_on (trial, DILL_TRIAL_STEPS);
   if (!dill_wait_is_due ())
     return 0;
 
@@ -87,8 +89,7 @@ dill_connection_brecvl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, s
         default:
           if (is_complete (connection, &cursor))
             return 0;
-          rc = deadline == 0 ? dill_wait_try_on (&trial, DILL_TRIAL_STEPS)
-                             : dill_connection_pause (connection, DILL_IN, "brecv", deadline, &is_closed);
+          rc = dill_connection_pause (connection, DILL_IN, "brecv", deadline, &trial, &is_closed);
           break;
         }
 

@@ -53,8 +53,7 @@ drain (struct dill_connection *connection, int64_t deadline, bool *is_closed)
           rc = dill_connection_wait (connection, DILL_IN, "ipc_close", deadline, is_closed);
           break;
         case DILL_ATTEMPT_DONE:
-          rc = deadline == 0 ? dill_wait_try_on (&trial, DILL_TRIAL_STEPS)
-                             : dill_connection_pause (connection, DILL_IN, "ipc_close", deadline, is_closed);
+          rc = dill_connection_pause (connection, DILL_IN, "ipc_close", deadline, &trial, is_closed);
           break;
         }
 

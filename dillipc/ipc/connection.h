@@ -86,9 +86,10 @@ void dill_connection_consume (struct dill_connection *connection, size_t length)
 int dill_connection_wait (struct dill_connection *connection, unsigned direction, const char *what, int64_t deadline,
                           bool *is_closed);
 
-/* Lets others go first, if that is due.  As dill_connection_wait (). */
+/* Between two attempts of one operation: lets others go first, if that is due, or with a DEADLINE of 0 says whether to go
+ * on, TRIAL being the operation's.  As dill_connection_wait (). */
 int dill_connection_pause (struct dill_connection *connection, unsigned direction, const char *what, int64_t deadline,
-                           bool *is_closed);
+                           struct dill_trial *trial, bool *is_closed);
 
 /* send.c: the byte stream's sending half. */
 int dill_connection_bsendl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill_iolist *last,

@@ -66,6 +66,16 @@ set_buffer (struct dill_connection *connection, struct dill_buffer *buffer)
   __atomic_store_n (&connection->buffer, buffer, __ATOMIC_RELAXED);
 }
 
+/* The byte that a descriptor came with was taken, and the descriptor was not. */
+static void
+drop_descriptor (struct dill_connection *connection)
+{
+  connection->descriptor_error = 0;
+  if (connection->descriptor >= 0)
+    close (connection->descriptor);
+  connection->descriptor = -1;
+}
+
 void
 dill_connection_consume (struct dill_connection *connection, size_t length)
 {
@@ -77,10 +87,7 @@ dill_connection_consume (struct dill_connection *connection, size_t length)
 
   dill_buffer_give (&dill_thread_self->buffers, buffer);
   set_buffer (connection, NULL);
-  connection->descriptor_error = 0;
-  if (connection->descriptor >= 0)
-    close (connection->descriptor);
-  connection->descriptor = -1;
+  drop_descriptor (connection);
 }
 
 /* Lays out where the bytes go: pieces of the list, and behind them a buffer, or else SCRATCH if some are to be dropped.
@@ -267,12 +274,7 @@ dill_connection_receive (struct dill_connection *connection, struct dill_iolist_
       dill_connection_consume (connection, 0);
     }
   else
-    {
-      connection->descriptor_error = 0;
-      if (connection->descriptor >= 0)
-        close (connection->descriptor);
-      connection->descriptor = -1;
-    }
+    drop_descriptor (connection);
 
   return DILL_ATTEMPT_DONE;
 }

@@ -98,8 +98,7 @@ dill_connection_bsendl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, s
           has_begun = true;
           if (cursor.item == NULL)
             return 0;
-          rc = deadline == 0 ? dill_wait_try_on (&trial, DILL_TRIAL_STEPS)
-                             : dill_connection_pause (connection, DILL_OUT, "bsend", deadline, &is_closed);
+          rc = dill_connection_pause (connection, DILL_OUT, "bsend", deadline, &trial, &is_closed);
           break;
         }
 
