@@ -144,16 +144,51 @@ dill_announce_unmap (void *memory, size_t size)
 #include <signal.h>
 
 /* ThreadSanitizer keeps a signal until the flow that it hit leaves a function of libc: for ever, if that flow waits or
- * ends first.  Here it leaves one, with what comes from then on held back until the other flow can take it. */
+ * ends first.  Here it leaves one, with what comes from then on held back until let_signals_through (). */
+DILL_UNINSTRUMENTED static void
+hold_signals (sigset_t *before)
+{
+  sigset_t all;
+
+  sigfillset (&all);
+  pthread_sigmask (SIG_SETMASK, &all, before);
+}
+
+DILL_UNINSTRUMENTED static void
+let_signals_through (const sigset_t *before)
+{
+  pthread_sigmask (SIG_SETMASK, before, NULL);
+}
+
 DILL_UNINSTRUMENTED static void
 tsan_switch (struct dill_announced *to)
 {
-  sigset_t all, before;
+  sigset_t before;
 
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &before);
+  hold_signals (&before);
   __tsan_switch_to_fiber (to->fiber, 0);
-  pthread_sigmask (SIG_SETMASK, &before, NULL);
+  let_signals_through (&before);
+}
+
+/* Beginnings and ends of fibers happen in the fiber, and what hits one that is ending is dropped. */
+static void
+tsan_begin (struct dill_announced *announced)
+{
+  sigset_t before;
+
+  hold_signals (&before);
+  announced->fiber = __tsan_create_fiber (0);
+  let_signals_through (&before);
+}
+
+static void
+tsan_end (struct dill_announced *announced)
+{
+  sigset_t before;
+
+  hold_signals (&before);
+  __tsan_destroy_fiber (announced->fiber);
+  let_signals_through (&before);
 }
 
 void
@@ -192,7 +227,7 @@ dill_announce_stack (struct dill_announced *announced, void *stack, size_t size)
   asan_begin (announced);
 #endif
 #if defined(DILL_WITH_TSAN)
-  announced->fiber = __tsan_create_fiber (0);
+  tsan_begin (announced);
 #endif
 #if defined(DILL_WITH_VALGRIND)
   announced->stack_id = VALGRIND_STACK_REGISTER (stack, (char *) stack + size - 1);
@@ -209,7 +244,7 @@ dill_announce_end (struct dill_announced *announced, bool is_abandoned)
   asan_end (announced, is_abandoned);
 #endif
 #if defined(DILL_WITH_TSAN)
-  __tsan_destroy_fiber (announced->fiber);
+  tsan_end (announced);
 #endif
 #if defined(DILL_WITH_VALGRIND)
   VALGRIND_STACK_DEREGISTER (announced->stack_id);

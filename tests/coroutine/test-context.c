@@ -207,12 +207,24 @@ test_any_alignment (void)
 
 /* --- Signals --- */
 
-static volatile sig_atomic_t n_signals;
+static volatile gint n_signals;
 
 static void
 count_signal (int number G_GNUC_UNUSED)
 {
-  n_signals++;
+  g_atomic_int_inc (&n_signals);
+}
+
+static void
+signal_thread (pid_t thread)
+{
+  syscall (SYS_tgkill, getpid (), thread, SIGUSR1);
+}
+
+static pid_t
+own_thread (void)
+{
+  return (pid_t) syscall (SYS_gettid);
 }
 
 /* Past libc, where ThreadSanitizer would let the signal through at once. */
@@ -223,7 +235,7 @@ signal_and_pause (void *data)
 
   for (;;)
     {
-      syscall (SYS_tgkill, getpid (), syscall (SYS_gettid), SIGUSR1);
+      signal_thread (own_thread ());
       flow_pause (flow);
     }
 }
@@ -238,15 +250,82 @@ test_signal (void)
   Flow flow;
 
   g_assert_no_errno (sigaction (SIGUSR1, &action, &saved));
+  g_atomic_int_set (&n_signals, 0);
   dill_context_init_thread (&self);
   flow_init (&flow, &pool, signal_and_pause, NULL);
   for (int i = 1; i <= 3; i++)
     {
       flow_resume (&flow, &self);
-      g_assert_cmpint (n_signals, ==, i);
+      g_assert_cmpint (g_atomic_int_get (&n_signals), ==, i);
     }
 
   flow_abandon (&flow, &pool);
+  dill_stack_pool_clear (&pool);
+  g_assert_no_errno (sigaction (SIGUSR1, &saved, NULL));
+}
+
+#define N_SIGNALS (20000 / (gint) (test_slowdown () * test_slowdown ()))
+#define SIGNAL_SECONDS 10
+
+typedef struct
+{
+  pid_t thread;
+  gint has_ended;
+} Signaller;
+
+/* Sends the next one when the last was handled; returns how many were. */
+static gpointer
+signal_again_and_again (gpointer data)
+{
+  Signaller *signaller = data;
+  gint i;
+
+  for (i = 0; i < N_SIGNALS && g_atomic_int_get (&n_signals) == i; i++)
+    {
+      gint64 limit = g_get_monotonic_time () + SIGNAL_SECONDS * G_TIME_SPAN_SECOND;
+
+      signal_thread (signaller->thread);
+      while (g_atomic_int_get (&n_signals) == i && g_get_monotonic_time () < limit)
+        g_thread_yield ();
+    }
+  g_atomic_int_set (&signaller->has_ended, TRUE);
+  return GINT_TO_POINTER (g_atomic_int_get (&n_signals));
+}
+
+static void
+pause_and_end (void *data)
+{
+  flow_pause (data);
+  flow_end (data);
+}
+
+/* Nor is one lost that comes while flows are made, abandoned before their start or later, or end. */
+static void
+test_signals (void)
+{
+  struct sigaction action = { .sa_handler = count_signal }, saved;
+  struct dill_stack_pool pool = { 0 };
+  struct dill_context self;
+  Signaller signaller = { .thread = own_thread () };
+  GThread *thread;
+  Flow flow;
+
+  g_assert_no_errno (sigaction (SIGUSR1, &action, &saved));
+  g_atomic_int_set (&n_signals, 0);
+  dill_context_init_thread (&self);
+  thread = g_thread_new ("signaller", signal_again_and_again, &signaller);
+  for (guint i = 0; !g_atomic_int_get (&signaller.has_ended); i++)
+    {
+      flow_init (&flow, &pool, pause_and_end, NULL);
+      for (guint step = 0; step < i % 3; step++)
+        flow_resume (&flow, &self);
+      if (flow.ended)
+        flow_clear (&flow, &pool);
+      else
+        flow_abandon (&flow, &pool);
+    }
+
+  g_assert_cmpint (GPOINTER_TO_INT (g_thread_join (thread)), ==, N_SIGNALS);
   dill_stack_pool_clear (&pool);
   g_assert_no_errno (sigaction (SIGUSR1, &saved, NULL));
 }
@@ -262,5 +341,6 @@ main (int argc, char **argv)
   g_test_add_func ("/context/abandoned", test_abandoned);
   g_test_add_func ("/context/any-alignment", test_any_alignment);
   g_test_add_func ("/context/signal", test_signal);
+  g_test_add_func ("/context/signals", test_signals);
   return g_test_run ();
 }

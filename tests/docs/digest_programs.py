@@ -59,7 +59,8 @@ class Daemon:
             encoding="utf-8",
             env=environment(**variables),
         )
-        self.first_line = self.process.stdout.readline()
+        with self._limit():
+            self.first_line = self.process.stdout.readline()
         assert self.first_line.endswith("%s\n" % self.socket), self.first_line + self.errors()
 
     def __enter__(self):
@@ -71,6 +72,16 @@ class Daemon:
         self.process.stdout.close()
         self._errors.close()
 
+    @contextlib.contextmanager
+    def _limit(self):
+        """Kills the daemon if it has not done in time what is waited for."""
+        limit = threading.Timer(LIMIT, self.process.kill)
+        limit.start()
+        try:
+            yield
+        finally:
+            limit.cancel()
+
     def errors(self):
         """All that it has printed on standard error."""
         self._errors.seek(0)
@@ -78,8 +89,9 @@ class Daemon:
 
     def begin_to_end(self, number=signal.SIGTERM):
         """Tells it to end; returns what it says to that."""
-        self.process.send_signal(number)
-        return self.process.stdout.readline()
+        with self._limit():
+            self.process.send_signal(number)
+            return self.process.stdout.readline()
 
     def end(self):
         """Tells it to end, and waits until it has; returns its account."""
@@ -88,11 +100,9 @@ class Daemon:
 
     def wait_for_end(self):
         """Waits until it has ended as it should; returns its account."""
-        limit = threading.Timer(LIMIT, self.process.kill)
-        limit.start()
-        account = self.process.stdout.read()
-        self.process.wait()
-        limit.cancel()
+        with self._limit():
+            account = self.process.stdout.read()
+            self.process.wait()
         assert self.process.returncode == 0, "exit status %d\n%s" % (self.process.returncode, self.errors())
         assert not self.socket.exists(), "the socket file is left behind"
         return account
