@@ -37,8 +37,8 @@ static void
 channel_close (struct dill_hvfs *vfs)
 {
   struct dill_channel_end *end = end_of (vfs);
-  struct dill_channel_end *other = dill_channel_other_end (end);
-  struct dill_channel *channel = end->channel;
+  struct dill_channel_end *other = end->other;
+  struct dill_channel *channel = dill_container_of (end < other ? end : other, struct dill_channel, ends);
 
   end->is_closed = true;
   dill_channel_fail_all (&end->senders, ECANCELED);
@@ -88,7 +88,7 @@ init_channel (struct dill_channel *channel, bool is_heap, const int handles[2])
     {
       struct dill_channel_end *end = &channel->ends[i];
 
-      *end = (struct dill_channel_end){ .vfs = { channel_query, channel_close }, .channel = channel };
+      *end = (struct dill_channel_end){ .vfs = { channel_query, channel_close }, .other = &channel->ends[1 - i] };
       dill_list_init (&end->senders);
       dill_list_init (&end->receivers);
       dill_handle_set (handles[i], &end->vfs);
@@ -152,7 +152,7 @@ dill_chdone (int ch)
   if (end == NULL)
     return -1;
 
-  if (end->is_done || dill_channel_other_end (end)->is_closed)
+  if (end->is_done || end->other->is_closed)
     {
       errno = EPIPE;
       return -1;
@@ -160,6 +160,6 @@ dill_chdone (int ch)
 
   end->is_done = true;
   dill_channel_fail_all (&end->senders, EPIPE);
-  dill_channel_fail_all (&dill_channel_other_end (end)->receivers, EPIPE);
+  dill_channel_fail_all (&end->other->receivers, EPIPE);
   return 0;
 }

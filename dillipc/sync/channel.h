@@ -11,12 +11,10 @@
 #include <dillipc/dill-handle.h>
 #include <stdbool.h>
 
-struct dill_channel;
-
 struct dill_channel_end
 {
   struct dill_hvfs vfs;
-  struct dill_channel *channel;
+  struct dill_channel_end *other;
   struct dill_list senders;
   struct dill_list receivers;
   bool is_done; /* nothing more is sent to it */
@@ -31,12 +29,6 @@ struct dill_channel
 
 /* The end behind H, or NULL with errno EBADF or ENOTSUP. */
 struct dill_channel_end *dill_channel_get (int h);
-
-static inline struct dill_channel_end *
-dill_channel_other_end (struct dill_channel_end *end)
-{
-  return &end->channel->ends[end == &end->channel->ends[0] ? 1 : 0];
-}
 
 /* choose.c: all clauses in QUEUE fail with ERROR. */
 void dill_channel_fail_all (struct dill_list *queue, int error);

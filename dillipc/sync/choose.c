@@ -32,6 +32,7 @@ struct clause
   struct dill_channel_end *end;
   void *val;
   size_t len;
+  int index; /* among the clauses of its choice */
   bool is_send;
 };
 
@@ -86,7 +87,7 @@ decide (struct clause *clause, int error)
 {
   struct choice *choice = clause->choice;
 
-  choice->chosen = (int) (clause - choice->clauses);
+  choice->chosen = clause->index;
   choice->error = error;
   dill_wait_wake (&choice->wait, DILL_READY);
 }
@@ -99,19 +100,19 @@ dill_channel_fail_all (struct dill_list *queue, int error)
 }
 
 /* Finds the end and checks the clause: 0 or an errno. */
-static int
-prepare (struct clause *clause, const struct dill_chclause *wanted)
+static inline int
+prepare (struct clause *clause, struct dill_chclause wanted)
 {
-  clause->end = dill_channel_get (wanted->ch);
+  clause->end = dill_channel_get (wanted.ch);
   if (clause->end == NULL)
     return errno;
 
-  if ((wanted->op != DILL_CHSEND && wanted->op != DILL_CHRECV) || (wanted->val == NULL && wanted->len > 0))
+  if ((wanted.op != DILL_CHSEND && wanted.op != DILL_CHRECV) || (wanted.val == NULL && wanted.len > 0))
     return EINVAL;
 
-  clause->val = wanted->val;
-  clause->len = wanted->len;
-  clause->is_send = wanted->op == DILL_CHSEND;
+  clause->val = wanted.val;
+  clause->len = wanted.len;
+  clause->is_send = wanted.op == DILL_CHSEND;
   return 0;
 }
 
@@ -124,10 +125,10 @@ copy (const struct clause *sender, const struct clause *receiver)
 }
 
 /* Performs CLAUSE if that is possible now.  Returns 0, an errno with which it has failed, or NOBODY. */
-static int
+static inline int
 perform (struct clause *clause)
 {
-  struct dill_channel_end *other = dill_channel_other_end (clause->end);
+  struct dill_channel_end *other = clause->end->other;
   struct dill_list *partners = clause->is_send ? &other->receivers : &other->senders;
   struct clause *partner;
   int error;
@@ -146,16 +147,26 @@ perform (struct clause *clause)
   return error;
 }
 
+/* The same for what is WANTED at place INDEX of CHOICE. */
+static inline int
+attempt (struct choice *choice, int index, struct dill_chclause wanted)
+{
+  struct clause *clause = &choice->clauses[index];
+  int error = prepare (clause, wanted);
+
+  clause->choice = choice;
+  clause->index = index;
+  return error == 0 ? perform (clause) : error;
+}
+
 /* Tries the clauses in their order.  Returns whether one was performed or has failed. */
 static bool
 try_all (struct choice *choice, const struct dill_chclause *wanted)
 {
   for (int i = 0; i < choice->n_clauses; i++)
     {
-      int error = prepare (&choice->clauses[i], &wanted[i]);
+      int error = attempt (choice, i, wanted[i]);
 
-      if (error == 0)
-        error = perform (&choice->clauses[i]);
       if (error != NOBODY)
         {
           choice->chosen = i;
@@ -168,7 +179,7 @@ try_all (struct choice *choice, const struct dill_chclause *wanted)
 }
 
 /* Waits for a partner of any clause.  Returns 0, or -1 with errno. */
-static int
+static inline int
 wait_for_partner (struct choice *choice, const char *what, int64_t deadline)
 {
   if (dill_wait_begin (&choice->wait, what, deadline) < 0)
@@ -184,27 +195,11 @@ wait_for_partner (struct choice *choice, const char *what, int64_t deadline)
     {
       struct clause *clause = &choice->clauses[i];
 
-      clause->choice = choice;
       dill_list_append (clause->is_send ? &clause->end->senders : &clause->end->receivers, &clause->link);
     }
 
   choice->wait.withdraw = withdraw;
   return dill_wait_result (dill_wait_block (&choice->wait));
-}
-
-/* Returns 0 when one of the clauses was performed or has failed, or -1 with errno. */
-static int
-make_choice (struct choice *choice, const char *what, const struct dill_chclause *wanted, int n_clauses,
-             int64_t deadline)
-{
-  if (dill_wait_allowed () < 0 || take_clauses (choice, n_clauses) < 0)
-    return -1;
-
-  if (!try_all (choice, wanted))
-    return wait_for_partner (choice, what, deadline);
-
-  free_clauses (choice);
-  return choice->error == 0 ? (int) dill_wait_fairly (0, deadline) : 0;
 }
 
 int
@@ -218,41 +213,62 @@ dill_choose (struct dill_chclause *clauses, int nclauses, int64_t deadline)
       return -1;
     }
 
-  if (make_choice (&choice, "choose", clauses, nclauses, deadline) < 0)
+  if (dill_wait_allowed () < 0 || take_clauses (&choice, nclauses) < 0)
     return -1;
+
+  if (try_all (&choice, clauses))
+    {
+      free_clauses (&choice);
+      if (choice.error == 0)
+        dill_wait_fairly (0, deadline);
+    }
+  else if (wait_for_partner (&choice, "choose", deadline) < 0)
+    {
+      return -1;
+    }
 
   errno = choice.error;
   return choice.chosen;
 }
 
 /* One clause alone. */
-static int
-act (const char *what, const struct dill_chclause *wanted, int64_t deadline)
+static inline int
+act (const char *what, struct dill_chclause wanted, int64_t deadline)
 {
   struct choice choice;
+  int error;
 
-  if (make_choice (&choice, what, wanted, 1, deadline) < 0)
+  if (dill_wait_allowed () < 0)
     return -1;
 
-  if (choice.error == 0)
+  choice.n_clauses = 1;
+  choice.clauses = choice.on_stack;
+  error = attempt (&choice, 0, wanted);
+  if (error == 0)
+    return (int) dill_wait_fairly (0, deadline);
+
+  if (error == NOBODY)
+    {
+      if (wait_for_partner (&choice, what, deadline) < 0)
+        return -1;
+      error = choice.error;
+    }
+
+  if (error == 0)
     return 0;
 
-  errno = choice.error;
+  errno = error;
   return -1;
 }
 
 int
 dill_chsend (int ch, const void *val, size_t len, int64_t deadline)
 {
-  const struct dill_chclause wanted = { DILL_CHSEND, ch, (void *) val, len };
-
-  return act ("chsend", &wanted, deadline);
+  return act ("chsend", (struct dill_chclause){ DILL_CHSEND, ch, (void *) val, len }, deadline);
 }
 
 int
 dill_chrecv (int ch, void *val, size_t len, int64_t deadline)
 {
-  const struct dill_chclause wanted = { DILL_CHRECV, ch, val, len };
-
-  return act ("chrecv", &wanted, deadline);
+  return act ("chrecv", (struct dill_chclause){ DILL_CHRECV, ch, val, len }, deadline);
 }
