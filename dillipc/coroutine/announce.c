@@ -207,9 +207,16 @@ dill_announce_receive (void *object)
 
 #if defined(DILL_WITH_ASAN) || defined(DILL_WITH_TSAN) || defined(DILL_WITH_VALGRIND)
 
+#if defined(DILL_WITH_VALGRIND)
+bool dill_announce_is_heard;
+#endif
+
 void
 dill_announce_thread (struct dill_announced *announced)
 {
+#if defined(DILL_WITH_VALGRIND)
+  __atomic_store_n (&dill_announce_is_heard, RUNNING_ON_VALGRIND > 0, __ATOMIC_RELAXED);
+#endif
   *announced = (struct dill_announced) { .is_thread = true };
 #if defined(DILL_WITH_ASAN)
   asan_begin_thread ();
@@ -220,7 +227,7 @@ dill_announce_thread (struct dill_announced *announced)
 }
 
 void
-dill_announce_stack (struct dill_announced *announced, void *stack, size_t size)
+dill_announce_stack_loudly (struct dill_announced *announced, void *stack, size_t size)
 {
   *announced = (struct dill_announced) { .bottom = stack, .size = size };
 #if defined(DILL_WITH_ASAN)
@@ -235,7 +242,7 @@ dill_announce_stack (struct dill_announced *announced, void *stack, size_t size)
 }
 
 void
-dill_announce_end (struct dill_announced *announced, bool is_abandoned)
+dill_announce_end_loudly (struct dill_announced *announced, bool is_abandoned)
 {
   if (announced->is_thread)
     return;

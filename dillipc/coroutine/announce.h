@@ -73,14 +73,37 @@ struct dill_announced
 /* The flow that runs on the thread's own stack, and is running now. */
 void dill_announce_thread (struct dill_announced *announced);
 
+/* What dill_announce_stack () and dill_announce_end () do if somebody listens. */
+void dill_announce_stack_loudly (struct dill_announced *announced, void *stack, size_t size);
+void dill_announce_end_loudly (struct dill_announced *announced, bool is_abandoned);
+
+/* Whether somebody listens.  A sanitizer does; whether Valgrind does, the first dill_announce_thread () finds out. */
+#if defined(DILL_WITH_VALGRIND)
+extern bool dill_announce_is_heard;
+#else
+#define dill_announce_is_heard true
+#endif
+
 /* A flow that will begin on STACK. */
-void dill_announce_stack (struct dill_announced *announced, void *stack, size_t size);
+static inline void
+dill_announce_stack (struct dill_announced *announced, void *stack, size_t size)
+{
+  if (dill_announce_is_heard)
+    dill_announce_stack_loudly (announced, stack, size);
+}
 
 /* Ends what dill_announce_stack () began, while the memory still exists: whose it is may use it again.  IS_ABANDONED: the
  * flow has not ended, but never will go on. */
-void dill_announce_end (struct dill_announced *announced, bool is_abandoned);
+static inline void
+dill_announce_end (struct dill_announced *announced, bool is_abandoned)
+{
+  if (dill_announce_is_heard)
+    dill_announce_end_loudly (announced, is_abandoned);
+}
 
 #else
+
+#define dill_announce_is_heard false
 
 static inline void
 dill_announce_thread (struct dill_announced *announced)
@@ -204,7 +227,7 @@ dill_announce_return (struct dill_announced *from, struct dill_announced *to)
  * must not become undefined. */
 #if defined(DILL_WITH_VALGRIND)
 #define dill_announce_stack_is_free(announced)                                                                         \
-  ((void) VALGRIND_MAKE_MEM_DEFINED ((announced)->bottom, (announced)->size))
+  ((void) (dill_announce_is_heard && VALGRIND_MAKE_MEM_DEFINED ((announced)->bottom, (announced)->size)))
 #else
 #define dill_announce_stack_is_free(announced) ((void) (announced))
 #endif

@@ -64,6 +64,13 @@ dill_context_leave (struct dill_context *from, struct dill_context *to)
   __builtin_trap ();
 }
 
+/* Whether dill_context_clear () matters to anybody. */
+static inline bool
+dill_context_has_listeners (void)
+{
+  return dill_announce_is_heard;
+}
+
 /* Forgets a flow that has ended; called from another flow, while its stack still exists. */
 static inline void
 dill_context_clear (struct dill_context *context)

@@ -132,7 +132,7 @@ ring_add_last (struct dill_stack_slab **ring, struct dill_stack_slab *slab)
 /* --- The pool --- */
 
 /* The size in force has changed: nothing is taken from the slabs there are any more. */
-static void
+__attribute__ ((noinline)) static void
 pool_retire_slabs (struct dill_stack_pool *pool, size_t new_size)
 {
   while (pool->slabs != NULL)
@@ -224,8 +224,9 @@ pool_take_again (struct dill_stack_pool *pool, struct dill_stack *stack)
     pool->slabs = slab->next; /* turns the ring: it is the last one now */
 }
 
-/* One that was never taken.  Returns false if there is no memory. */
-static bool
+/* One that was never taken.  Returns false if there is no memory.  Apart, so that the usual way need not save registers
+ * for it. */
+__attribute__ ((noinline)) static bool
 pool_take_first_time (struct dill_stack_pool *pool, struct dill_stack *stack)
 {
   struct dill_stack_slab *slab = pool->newest;

@@ -18,16 +18,11 @@
 static const int engine_tag;
 const void *const dill_engine_type = &engine_tag;
 
-/* The context that a wait iterates, not in a coroutine: the thread-default one.  A thread without one neither may nor
- * needs to iterate the global default context, which is another's: it gets one of its own. */
-static GMainContext *
-find_context (struct dill_thread *thread)
+/* A thread without a thread-default context neither may nor needs to iterate the global default one, which is another's:
+ * it gets one of its own.  Apart, like all that is seldom needed, so that the usual way need not save registers for it. */
+__attribute__ ((noinline)) static GMainContext *
+find_other_context (struct dill_thread *thread)
 {
-  GMainContext *context = g_main_context_get_thread_default ();
-
-  if (context != NULL)
-    return context;
-
   if (thread->private_context != NULL && !g_main_context_is_owner (g_main_context_default ()))
     return thread->private_context;
 
@@ -36,6 +31,21 @@ find_context (struct dill_thread *thread)
 
   thread->private_context = g_main_context_new ();
   return thread->private_context;
+}
+
+/* The context that a wait iterates, not in a coroutine. */
+static inline GMainContext *
+find_context (struct dill_thread *thread)
+{
+  GMainContext *context = g_main_context_get_thread_default ();
+
+  if (context != NULL)
+    return context;
+
+  if (G_LIKELY (thread->is_main && thread->private_context == NULL))
+    return g_main_context_default ();
+
+  return find_other_context (thread);
 }
 
 /* The context has ended in another thread. */
@@ -99,6 +109,19 @@ check_engine (struct dill_engine *engine)
   return NULL;
 }
 
+/* For one that is not the one looked up last. */
+__attribute__ ((noinline)) static struct dill_engine *
+get_another (struct dill_thread *thread, GMainContext *context)
+{
+  struct dill_engine *engine = find_engine (thread, context);
+
+  if (engine == NULL)
+    engine = new_engine (thread, context);
+  if (engine != NULL && !dill_engine_is_inherited (engine))
+    thread->recent_engine = engine;
+  return check_engine (engine);
+}
+
 struct dill_engine *
 dill_engine_get (struct dill_thread *thread)
 {
@@ -106,19 +129,14 @@ dill_engine_get (struct dill_thread *thread)
   GMainContext *context;
 
   if (dill_wait_can_suspend (thread))
-    return check_engine (thread->current->engine);
+    return thread->current->engine;
 
   context = find_context (thread);
-  if (engine == NULL || engine->context != context || g_atomic_int_get (&engine->is_orphaned))
-    {
-      engine = find_engine (thread, context);
-      if (engine == NULL)
-        engine = new_engine (thread, context);
-      if (engine != NULL && !dill_engine_is_inherited (engine))
-        thread->recent_engine = engine;
-    }
+  if (engine == NULL || engine->context != context || g_atomic_int_get (&engine->is_orphaned)
+      || dill_engine_is_inherited (engine))
+    return get_another (thread, context);
 
-  return check_engine (engine);
+  return engine;
 }
 
 void

@@ -128,7 +128,7 @@ grow (struct dill_thread *thread)
 }
 
 int
-dill_handle_reserve (struct dill_thread *thread)
+dill_handle_new (struct dill_thread *thread, struct dill_hvfs *vfs)
 {
   struct dill_handle_pool *pool = &thread->handles;
   struct dill_handle_entry *entry;
@@ -142,7 +142,7 @@ dill_handle_reserve (struct dill_thread *thread)
   entry = pool->first_free;
   pool->first_free = entry->next_free;
   pool->n_free--;
-  entry->vfs = NULL;
+  entry->vfs = vfs;
   entry->number = ~entry->number;
   return entry->number;
 }
@@ -267,7 +267,6 @@ int
 dill_hmake (struct dill_hvfs *vfs)
 {
   struct dill_thread *thread;
-  int h;
 
   if (vfs == NULL || vfs->query == NULL || vfs->close == NULL)
     {
@@ -275,11 +274,8 @@ dill_hmake (struct dill_hvfs *vfs)
       return -1;
     }
 
-  if (dill_wait_allowed () < 0 || (thread = dill_thread_get ()) == NULL || (h = dill_handle_reserve (thread)) < 0)
-    return -1;
-
-  dill_handle_set (h, vfs);
-  return h;
+  thread = dill_wait_get_thread ();
+  return thread == NULL ? -1 : dill_handle_new (thread, vfs);
 }
 
 void *

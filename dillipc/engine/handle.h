@@ -10,6 +10,7 @@
 
 #include <dillipc/dill-handle.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct dill_thread;
@@ -25,8 +26,15 @@ struct dill_handle_pool
   uint32_t n_free;
 };
 
+/* Makes a number for VFS.  -1 with errno ENOMEM. */
+int dill_handle_new (struct dill_thread *thread, struct dill_hvfs *vfs);
+
 /* Sets a number aside that is dead until dill_handle_set ().  -1 with errno ENOMEM. */
-int dill_handle_reserve (struct dill_thread *thread);
+static inline int
+dill_handle_reserve (struct dill_thread *thread)
+{
+  return dill_handle_new (thread, NULL);
+}
 
 /* Brings a reserved number to life. */
 void dill_handle_set (int h, struct dill_hvfs *vfs);

@@ -5,8 +5,12 @@
 #include "engine/scheduler.h"
 #include "engine/thread.h"
 #include "engine/wait.h"
+#include <time.h>
 
+/* After so many resumptions the clock is looked at; beyond so many in one round, which cannot have taken long each, only
+ * the coarse one, and once in so many the exact one. */
 #define RESUMPTIONS_PER_LOOK 8
+#define RESUMPTIONS_PER_EXACT_LOOK 64
 
 void
 dill_flow_init (struct dill_flow *coroutine, struct dill_engine *engine, const struct dill_go_site *site,
@@ -24,18 +28,6 @@ dill_flow_init (struct dill_flow *coroutine, struct dill_engine *engine, const s
   coroutine->n_closing = 0;
   coroutine->name[0] = '\0';
   dill_list_append (&engine->coroutines, &coroutine->link);
-}
-
-void
-dill_scheduler_reap (struct dill_thread *thread)
-{
-  if (G_LIKELY (!thread->has_ended))
-    return;
-
-  thread->has_ended = false;
-  dill_context_clear (&thread->ended);
-  if (thread->ended_stack.base != NULL)
-    dill_thread_give_stack (thread, &thread->ended_stack);
 }
 
 /* Puts COROUTINE on top of the chain; returns who was there. */
@@ -57,7 +49,7 @@ enter (struct dill_thread *thread, struct dill_flow *coroutine, bool by_schedule
   struct dill_flow *self = push (thread, coroutine, by_scheduler);
 
   dill_context_switch (&self->context, &coroutine->context);
-  dill_scheduler_reap (thread);
+  dill_thread_reap (thread);
 }
 
 void
@@ -77,14 +69,35 @@ dill_scheduler_begin (struct dill_thread *thread, struct dill_flow *coroutine, v
   return sp;
 }
 
+/* Whether the round takes too long.  The coarse clock stands still for some milliseconds, and costs next to nothing.
+ * Apart, so that its callers need not save registers for it. */
+__attribute__ ((noinline)) static bool
+is_over (const struct dill_engine *engine)
+{
+  unsigned n_resumptions = engine->quota_size - engine->quota;
+  int64_t now;
+
+  if (n_resumptions <= RESUMPTIONS_PER_EXACT_LOOK || n_resumptions % RESUMPTIONS_PER_EXACT_LOOK == 0)
+    {
+      now = g_get_monotonic_time ();
+    }
+  else
+    {
+      struct timespec coarse;
+
+      clock_gettime (CLOCK_MONOTONIC_COARSE, &coarse);
+      now = (int64_t) coarse.tv_sec * G_USEC_PER_SEC + coarse.tv_nsec / 1000;
+    }
+  return now - engine->thread->slice_start > DILL_ROUND_MAX_US;
+}
+
 /* Uses up one resumption of the engine's quota.  What coroutines do between two waits can change at any time from
  * nanoseconds to milliseconds, so the clock is looked at too. */
 static void
 spend_quota (struct dill_engine *engine)
 {
   engine->quota--;
-  if (engine->quota % RESUMPTIONS_PER_LOOK == 0
-      && g_get_monotonic_time () - engine->thread->slice_start > DILL_ROUND_MAX_US)
+  if (engine->quota % RESUMPTIONS_PER_LOOK == 0 && is_over (engine))
     engine->quota = 0;
 }
 
@@ -133,7 +146,7 @@ dill_scheduler_suspend (struct dill_thread *thread)
 
   thread->current = next;
   dill_context_switch (&self->context, &next->context);
-  dill_scheduler_reap (thread);
+  dill_thread_reap (thread);
 }
 
 void
@@ -141,15 +154,18 @@ dill_scheduler_exit (struct dill_thread *thread, const struct dill_stack *stack)
 {
   struct dill_flow *self = thread->current;
 
-  dill_scheduler_reap (thread);
+  dill_thread_reap (thread);
   dill_list_remove (&self->link);
 
   /* Copies, because the memory of the coroutine may be gone by the time they are looked at. */
-  thread->has_ended = true;
-  thread->ended = self->context;
-  thread->ended_stack.base = NULL;
-  if (stack != NULL)
-    thread->ended_stack = *stack;
+  if (stack != NULL || dill_context_has_listeners ())
+    {
+      thread->has_ended = true;
+      thread->ended = self->context;
+      thread->ended_stack.base = NULL;
+      if (stack != NULL)
+        thread->ended_stack = *stack;
+    }
   thread->current = dill_engine_is_inherited (self->engine) ? leave_inherited (self) : successor (self);
   dill_context_leave (&self->context, &thread->current->context);
 }

@@ -58,9 +58,6 @@ void dill_scheduler_suspend (struct dill_thread *thread);
 /* Ends the running coroutine.  Its STACK goes back to the pool, unless that is NULL, once another flow runs. */
 void dill_scheduler_exit (struct dill_thread *thread, const struct dill_stack *stack) __attribute__ ((noreturn));
 
-/* Sees to what the last coroutine that ended left behind.  To be called before stacks are taken. */
-void dill_scheduler_reap (struct dill_thread *thread);
-
 /* pthread_exit () in another flow has come back to the stack of FLOW, with whoever was on top of it gone. */
 void dill_scheduler_return (struct dill_thread *thread, struct dill_flow *flow);
 

@@ -57,6 +57,15 @@ dill_thread_give_stack (struct dill_thread *thread, const struct dill_stack *sta
 }
 
 void
+dill_thread_reap_ended (struct dill_thread *thread)
+{
+  thread->has_ended = false;
+  dill_context_clear (&thread->ended);
+  if (thread->ended_stack.base != NULL)
+    dill_thread_give_stack (thread, &thread->ended_stack);
+}
+
+void
 dill_thread_release_stacks (struct dill_thread *thread)
 {
   struct dill_list *next;
@@ -96,7 +105,7 @@ free_thread (struct dill_thread *thread)
   while (!dill_list_is_empty (&thread->engines))
     found |= dill_engine_free (dill_container_of (thread->engines.next, struct dill_engine, link));
   dill_handle_foreach (thread, close_left_over, &found);
-  dill_scheduler_reap (thread);
+  dill_thread_reap (thread);
   dill_handle_pool_clear (&thread->handles);
   dill_stack_pool_clear (&thread->stacks);
   dill_buffer_pool_clear (&thread->buffers);

@@ -52,6 +52,17 @@ void dill_thread_give_stack (struct dill_thread *thread, const struct dill_stack
 /* Lets go of held stacks that need not be held any more. */
 void dill_thread_release_stacks (struct dill_thread *thread);
 
+/* What dill_thread_reap () does if there is something to do. */
+void dill_thread_reap_ended (struct dill_thread *thread);
+
+/* Sees to what the last coroutine that ended left behind.  To be called before stacks are taken. */
+static inline void
+dill_thread_reap (struct dill_thread *thread)
+{
+  if (G_UNLIKELY (thread->has_ended))
+    dill_thread_reap_ended (thread);
+}
+
 /* Makes the record of a thread, or brings it up to date in a forked child.  NULL with errno ENOMEM. */
 struct dill_thread *dill_thread_prepare (void);
 

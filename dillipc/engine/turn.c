@@ -20,7 +20,7 @@
 
 /* How long a round between two looks at descriptors and timers ought to take, and how many resumptions it may have. */
 #define ROUND_MIN_US 50
-#define QUOTA_MAX 128
+#define QUOTA_MAX 2048
 
 static void
 wake_expired (struct dill_engine *engine)
@@ -58,7 +58,7 @@ trim_stacks (struct dill_thread *thread, int64_t now)
     return;
 
   thread->last_trim = now;
-  dill_scheduler_reap (thread);
+  dill_thread_reap (thread);
   dill_thread_release_stacks (thread);
   dill_stack_pool_trim (&thread->stacks);
 }

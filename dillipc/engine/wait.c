@@ -15,7 +15,7 @@
 /* Those that may not wait at all give up after so much time besides: a socket may have been made to hold more than usual. */
 #define TRIAL_US 5000
 
-int
+__attribute__ ((noinline)) int
 dill_wait_allowed_to_canceled (struct dill_thread *thread)
 {
   const struct dill_flow *current = thread->current;
@@ -28,8 +28,9 @@ dill_wait_allowed_to_canceled (struct dill_thread *thread)
   return -1;
 }
 
-/* A wait that iterates a main context.  One that another thread runs cannot be iterated here. */
-static int
+/* A wait that iterates a main context.  One that another thread runs cannot be iterated here.  Apart, like the one before,
+ * so that the usual way need not save registers for it. */
+__attribute__ ((noinline)) static int
 find_context (struct dill_thread *thread, struct dill_wait *wait)
 {
   wait->coroutine = NULL;
@@ -45,12 +46,10 @@ find_context (struct dill_thread *thread, struct dill_wait *wait)
   return -1;
 }
 
-/* Once dill_wait_allowed () has said that it may. */
+/* For the running flow of THREAD, which may wait. */
 static inline int
-begin (struct dill_wait *wait, const char *what)
+begin (struct dill_thread *thread, struct dill_wait *wait, const char *what)
 {
-  struct dill_thread *thread = dill_thread_self;
-
   if (G_LIKELY (dill_wait_can_suspend (thread)))
     {
       wait->coroutine = thread->current;
@@ -74,7 +73,9 @@ begin (struct dill_wait *wait, const char *what)
 int
 dill_wait_begin (struct dill_wait *wait, const char *what, int64_t deadline)
 {
-  if (dill_wait_allowed () < 0)
+  struct dill_thread *thread = dill_wait_get_thread ();
+
+  if (thread == NULL)
     return -1;
 
   if (deadline >= 0 && (deadline == 0 || deadline <= dill_now ()))
@@ -83,7 +84,7 @@ dill_wait_begin (struct dill_wait *wait, const char *what, int64_t deadline)
       return -1;
     }
 
-  if (begin (wait, what) < 0)
+  if (begin (thread, wait, what) < 0)
     return -1;
 
   if (deadline > 0)
@@ -121,7 +122,11 @@ dill_wait_forget (struct dill_wait *wait)
 static void
 end (struct dill_wait *wait)
 {
-  dill_wait_forget (wait);
+  /* One whose turn has come stands nowhere else any more. */
+  if (G_LIKELY (wait->resumed))
+    dill_list_remove (&wait->queue);
+  else
+    dill_wait_forget (wait);
   if (wait->coroutine == NULL)
     g_main_context_release (wait->engine->context);
 }
@@ -250,9 +255,10 @@ dill_wait_retry_in (struct dill_wait *wait, int milliseconds)
 int
 dill_wait_yield (void)
 {
+  struct dill_thread *thread = dill_wait_get_thread ();
   struct dill_wait wait;
 
-  if (dill_wait_allowed () < 0 || begin (&wait, "yield") < 0)
+  if (thread == NULL || begin (thread, &wait, "yield") < 0)
     return -1;
 
   dill_wait_wake (&wait, DILL_READY);
@@ -283,12 +289,13 @@ void
 dill_wait_let_others (int64_t deadline)
 {
   int saved_errno = errno;
+  struct dill_thread *thread;
   struct dill_wait wait;
 
   if (deadline > 0 && deadline <= dill_now ())
     return;
 
-  if (dill_wait_allowed () == 0 && begin (&wait, "pause") == 0)
+  if ((thread = dill_wait_get_thread ()) != NULL && begin (thread, &wait, "pause") == 0)
     {
       end_round (wait.engine);
       dill_wait_wake (&wait, DILL_READY);
@@ -319,12 +326,13 @@ dill_wait_try_on (struct dill_trial *trial, unsigned n_steps)
 enum dill_outcome
 dill_wait_pause (struct dill_list *queue, const char *what, int64_t deadline)
 {
+  struct dill_thread *thread;
   struct dill_wait wait;
 
   if (deadline >= 0 && deadline <= dill_now ())
     return DILL_TIMED_OUT;
 
-  if (dill_wait_allowed () < 0 || begin (&wait, what) < 0)
+  if ((thread = dill_wait_get_thread ()) == NULL || begin (thread, &wait, what) < 0)
     return DILL_PENDING;
 
   /* In the queue, so that closing the object ends the pause; the timer is its turn. */

@@ -47,19 +47,26 @@ struct dill_wait
 /* What dill_wait_allowed () says when the running flow was cancelled, or closes an object. */
 int dill_wait_allowed_to_canceled (struct dill_thread *thread);
 
-/* 0, or -1 with errno ECANCELED if the running flow may not wait any more, or ENOMEM. */
-static inline int
-dill_wait_allowed (void)
+/* This thread, or NULL with errno ECANCELED if the running flow may not wait any more, or ENOMEM. */
+static inline struct dill_thread *
+dill_wait_get_thread (void)
 {
   struct dill_thread *thread = dill_thread_get ();
 
   if (thread == NULL)
-    return -1;
+    return NULL;
 
   if (G_LIKELY (!thread->current->canceled && thread->current->n_closing == 0))
-    return 0;
+    return thread;
 
-  return dill_wait_allowed_to_canceled (thread);
+  return dill_wait_allowed_to_canceled (thread) < 0 ? NULL : thread;
+}
+
+/* 0, or -1 with one of those. */
+static inline int
+dill_wait_allowed (void)
+{
+  return dill_wait_get_thread () == NULL ? -1 : 0;
 }
 
 /* Whether the running flow is a coroutine that can be suspended: not in a callback of a loop nested in it. */

@@ -70,7 +70,7 @@ bundle_close (struct dill_hvfs *vfs)
 
   if (n_canceled > MANY)
     {
-      dill_scheduler_reap (thread);
+      dill_thread_reap (thread);
       dill_stack_pool_trim (&thread->stacks);
     }
 
@@ -123,14 +123,9 @@ dill_bundle_is_beneath (struct dill_thread *thread, struct dill_hvfs *vfs)
 static int
 make_bundle (struct dill_bundle *bundle)
 {
-  struct dill_thread *thread = dill_thread_get ();
-  int h;
+  struct dill_thread *thread = dill_wait_get_thread ();
 
-  if (thread == NULL || dill_wait_allowed () < 0 || (h = dill_handle_reserve (thread)) < 0)
-    return -1;
-
-  dill_handle_set (h, &bundle->vfs);
-  return h;
+  return thread == NULL ? -1 : dill_handle_new (thread, &bundle->vfs);
 }
 
 int
@@ -228,7 +223,7 @@ place_member (struct dill_thread *thread, const struct dill_go_site *site, void 
 
   if (site->flags & DILL_GO_OWN_STACK)
     {
-      dill_scheduler_reap (thread);
+      dill_thread_reap (thread);
       if (dill_stack_pool_take (&thread->stacks, &stack) < 0)
         return NULL;
     }
@@ -268,28 +263,23 @@ dill_member_new (struct dill_thread *thread, const struct dill_go_site *site, in
   int h = 0;
 
   if (dill_wait_allowed () < 0 || (!is_own && (bundle = dill_bundle_get (bundle_handle)) == NULL)
-      || (engine = dill_engine_get (thread)) == NULL || (is_own && (h = dill_handle_reserve (thread)) < 0))
+      || (engine = dill_engine_get (thread)) == NULL || (member = place_member (thread, site, mem, len)) == NULL)
     return NULL;
-
-  member = place_member (thread, site, mem, len);
-  if (member == NULL)
-    {
-      if (is_own)
-        {
-          int saved_errno = errno;
-
-          dill_handle_take (h);
-          errno = saved_errno;
-        }
-      return NULL;
-    }
 
   if (is_own)
     {
       bundle = &member->own;
       bundle_init (bundle);
       bundle->engine = engine;
-      dill_handle_set (h, &bundle->vfs);
+      h = dill_handle_new (thread, &bundle->vfs);
+    }
+
+  if (h < 0)
+    {
+      if (member->stack.slab != NULL)
+        dill_thread_give_stack (thread, &member->stack);
+      errno = ENOMEM;
+      return NULL;
     }
 
   member->bundle = bundle;

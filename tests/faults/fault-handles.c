@@ -63,7 +63,7 @@ fault_handles_check_thread (void)
   if (thread == NULL)
     return;
 
-  dill_scheduler_reap (thread);
+  dill_thread_reap (thread);
   if (thread->handles.n_free % BLOCK_SIZE != 0)
     g_error ("a handle is lost");
   if (thread->stacks.n_free != thread->stacks.n_stacks)

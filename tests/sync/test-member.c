@@ -30,7 +30,7 @@ count_stacks (void)
 {
   struct dill_thread *thread = dill_thread_get ();
 
-  dill_scheduler_reap (thread);
+  dill_thread_reap (thread);
   return thread->stacks.n_stacks - thread->stacks.n_free;
 }
 
