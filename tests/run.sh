@@ -28,7 +28,7 @@ all_stages='gcc clang poller sanitizers tsan valgrind no-sockets ucontext aarch6
 # What the stages of that name run: it has to be worth its time.  "meson test --setup=NAME" in such a build runs all.
 tsan_tests='
   test-await test-await-gio test-await-places test-bundle-close test-canceled test-channel test-choose
-  test-connection-source-shared test-context-end test-contexts test-endings test-engine test-engine-threads
+  test-connection-source-shared test-context test-context-end test-contexts test-endings test-engine test-engine-threads
   test-fd-waiters test-fork test-gio test-handle test-loops test-member test-nested-loops test-peers test-random
   test-source test-source-contexts test-source-lifetime test-stack-overflow test-stress test-thread-end test-threads
   test-wait

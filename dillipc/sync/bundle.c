@@ -92,7 +92,10 @@ bundle_close (struct dill_hvfs *vfs)
 static void
 bundle_init (struct dill_bundle *bundle)
 {
-  *bundle = (struct dill_bundle){ .vfs = { bundle_query, bundle_close } };
+  bundle->vfs.query = bundle_query;
+  bundle->vfs.close = bundle_close;
+  bundle->engine = NULL;
+  bundle->is_heap = false;
   dill_list_init (&bundle->members);
   dill_list_init (&bundle->waiters);
 }
@@ -246,12 +249,6 @@ place_member (struct dill_thread *thread, const struct dill_go_site *site, void 
   return member;
 }
 
-size_t
-dill_member_stack_size (const struct dill_member *member)
-{
-  return (size_t) ((const char *) member - (const char *) member->stack.base);
-}
-
 struct dill_member *
 dill_member_new (struct dill_thread *thread, const struct dill_go_site *site, int bundle_handle, void *mem, size_t len,
                  int *handle)
@@ -262,8 +259,8 @@ dill_member_new (struct dill_thread *thread, const struct dill_go_site *site, in
   struct dill_member *member;
   int h = 0;
 
-  if (dill_wait_allowed () < 0 || (!is_own && (bundle = dill_bundle_get (bundle_handle)) == NULL)
-      || (engine = dill_engine_get (thread)) == NULL || (member = place_member (thread, site, mem, len)) == NULL)
+  if ((!is_own && (bundle = dill_bundle_get (bundle_handle)) == NULL) || (engine = dill_engine_get (thread)) == NULL
+      || (member = place_member (thread, site, mem, len)) == NULL)
     return NULL;
 
   if (is_own)
@@ -285,7 +282,7 @@ dill_member_new (struct dill_thread *thread, const struct dill_go_site *site, in
   member->bundle = bundle;
   dill_list_append (&bundle->members, &member->link);
   member->coroutine.stack = member->stack.base;
-  member->coroutine.stack_size = dill_member_stack_size (member);
+  member->coroutine.stack_size = (size_t) ((const char *) member - (const char *) member->stack.base);
   dill_flow_init (&member->coroutine, engine, site, member_abandon);
   *handle = h;
   return member;
@@ -296,8 +293,7 @@ dill_member_exit (struct dill_thread *thread)
 {
   struct dill_member *member = dill_container_of (thread->current, struct dill_member, coroutine);
   bool stays = member->bundle == &member->own || member->stack.slab == NULL;
-  struct dill_stack stack = member->stack;
 
   leave_bundle (member);
-  dill_scheduler_exit (thread, stays ? NULL : &stack);
+  dill_scheduler_exit (thread, stays ? NULL : &member->stack);
 }

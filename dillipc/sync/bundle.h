@@ -35,16 +35,13 @@ struct dill_bundle *dill_bundle_get (int h);
 /* Whether VFS is a bundle that cannot be closed because a member's stack lies beneath the caller's. */
 bool dill_bundle_is_beneath (struct dill_thread *thread, struct dill_hvfs *vfs);
 
-/* Makes a member that is about to run for the first time.  HANDLE becomes that of its own bundle, or 0.  NULL with errno.
- * What is left of its stack begins at STACK_BASE, SIZE bytes below the member. */
+/* Makes a member that is about to run for the first time, for the running flow of THREAD, which may wait.  HANDLE becomes
+ * that of its own bundle, or 0.  NULL with errno. */
 struct dill_member *dill_member_new (struct dill_thread *thread, const struct dill_go_site *site, int bundle, void *mem,
                                      size_t len, int *handle);
 
 /* How many bytes at most of a stack its coroutine cannot use. */
 size_t dill_member_overhead (void);
-
-/* The size of the part of MEMBER's stack below the member, from stack.base upwards. */
-size_t dill_member_stack_size (const struct dill_member *member);
 
 /* Ends the running member. */
 void dill_member_exit (struct dill_thread *thread) __attribute__ ((noreturn));

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "engine/wait.h"
 #include "sync/bundle.h"
 #include <errno.h>
 #include <string.h>
@@ -19,7 +20,7 @@ run (void *data)
 int
 dill_go_function (const struct dill_go_site *site, int bundle, void *mem, size_t len, DillFunc func, void *data)
 {
-  struct dill_thread *thread = dill_thread_get ();
+  struct dill_thread *thread;
   struct dill_member *member;
   int handle;
 
@@ -29,12 +30,13 @@ dill_go_function (const struct dill_go_site *site, int bundle, void *mem, size_t
       return -1;
     }
 
+  thread = dill_wait_get_thread ();
   if (thread == NULL || (member = dill_member_new (thread, site, bundle, mem, len, &handle)) == NULL)
     return -1;
 
   member->func = func;
   member->data = data;
-  dill_context_init (&member->coroutine.context, member->stack.base, dill_member_stack_size (member), run, member);
+  dill_context_init (&member->coroutine.context, member->stack.base, member->coroutine.stack_size, run, member);
   dill_scheduler_resume (thread, &member->coroutine);
   return handle;
 }
@@ -59,7 +61,7 @@ dill_bundle_spawn (int bundle, DillFunc func, void *data)
 void *
 dill_go_prepare (int *handle, const struct dill_go_site *site, int bundle, void *mem, size_t len, void *suspended_sp)
 {
-  struct dill_thread *thread = dill_thread_get ();
+  struct dill_thread *thread = dill_wait_get_thread ();
   struct dill_member *member;
 
   if (thread == NULL || (member = dill_member_new (thread, site, bundle, mem, len, handle)) == NULL)
@@ -69,7 +71,7 @@ dill_go_prepare (int *handle, const struct dill_go_site *site, int bundle, void 
     }
 
   return dill_scheduler_begin (thread, &member->coroutine, suspended_sp, member->stack.base,
-                               dill_member_stack_size (member));
+                               member->coroutine.stack_size);
 }
 
 void
