@@ -132,6 +132,12 @@ dill_poller_remove_left (struct dill_poller *poller, GSource *source)
   (void) source;
 }
 
+void
+dill_poller_listen (struct dill_poller *poller, bool listens)
+{
+  poller->epoll.events = listens ? G_IO_IN : 0;
+}
+
 bool
 dill_poller_check (struct dill_engine *engine)
 {

@@ -58,6 +58,9 @@ void dill_poller_disarm (struct dill_watch *watch);
  * may be polled for ever by one who can do nothing else about it. */
 void dill_poller_remove_left (struct dill_poller *poller, GSource *source);
 
+/* Whether descriptors shall end the sleep of the context.  For whoever iterates it, in any thread. */
+void dill_poller_listen (struct dill_poller *poller, bool listens);
+
 /* After the context has polled: whether there is something to collect. */
 bool dill_poller_check (struct dill_engine *engine);
 

@@ -71,7 +71,7 @@ remove_if_left (GSource *base)
 }
 
 /* An engine runs in its own thread only, which may be freeing it: a context that another thread iterates does not even
- * look at it. */
+ * look at it, nor is woken up by its descriptors. */
 static struct dill_engine *
 source_engine (GSource *base)
 {
@@ -81,6 +81,7 @@ source_engine (GSource *base)
   dill_announce_receive (source);
   if (source->thread == dill_thread_self && source->engine != NULL && !dill_engine_is_inherited (source->engine))
     engine = source->engine;
+  dill_poller_listen (&source->record->poller, engine != NULL);
   dill_announce_give (source);
 
   if (G_UNLIKELY (engine == NULL))

@@ -1,13 +1,16 @@
 /* test-engine-threads.c: a context that two threads have to do with.
  *
  * One that another thread is running cannot be waited under.  A thread that iterates the context of another runs none
- * of its coroutines, and is not left with its descriptors.  A context and its thread can end at the same time.
+ * of its coroutines, and is neither kept awake by its descriptors nor left with them.  A context and its thread can end
+ * at the same time.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "engine/poller.h"
 #include "coroutine-utils.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 /* --- Contexts of other threads --- */
@@ -88,6 +91,84 @@ test_iterated_by_another (void)
   g_main_context_pop_thread_default (context);
   g_assert_true (ran_in == g_thread_self ());
   g_assert_no_errno (dill_hclose (h));
+}
+
+/* --- What is ready for this thread does not keep another from sleeping --- */
+
+#define SLEEP_MS 100
+#define N_ITERATIONS_MAX 20
+
+static dill_coroutine void
+wait_for_byte (int fd)
+{
+  char byte;
+
+  g_assert_no_errno (dill_fdin (fd, soon ()));
+  g_assert_cmpint (read (fd, &byte, 1), ==, 1);
+}
+
+static gboolean
+note_time (gpointer is_over)
+{
+  *(gboolean *) is_over = TRUE;
+  return G_SOURCE_REMOVE;
+}
+
+/* Iterates CONTEXT for a while; returns how often. */
+static gpointer
+count_iterations (gpointer context)
+{
+  GSource *timer = g_timeout_source_new (SLEEP_MS);
+  gboolean is_over = FALSE;
+  gsize n = 0;
+
+  g_source_set_callback (timer, note_time, &is_over, NULL);
+  g_source_attach (timer, context);
+  g_source_unref (timer);
+  while (!is_over)
+    {
+      g_main_context_iteration (context, TRUE);
+      n++;
+    }
+  return GSIZE_TO_POINTER (n);
+}
+
+static int
+iterate_in_child (gpointer context)
+{
+  return GPOINTER_TO_SIZE (count_iterations (context)) <= N_ITERATIONS_MAX ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static void
+test_sleeps_nevertheless (void)
+{
+  g_autoptr (GMainContext) context = g_main_context_new ();
+  int fds[2], h;
+
+  if (!dill_poller_reports_edges)
+    {
+      g_test_skip ("-Dpoller=glib: the other thread goes on polling");
+      return;
+    }
+
+  g_assert_no_errno (pipe2 (fds, O_CLOEXEC));
+  g_main_context_push_thread_default (context);
+  h = test_assert_ok (dill_go (wait_for_byte (fds[0])));
+  g_assert_no_errno (dill_yield ()); /* the descriptor is polled from now on */
+  g_main_context_pop_thread_default (context);
+  g_assert_cmpint (write (fds[1], "x", 1), ==, 1);
+
+  g_assert_cmpuint (GPOINTER_TO_SIZE (g_thread_join (g_thread_new ("iterator", count_iterations, context))), <=,
+                    N_ITERATIONS_MAX);
+  g_assert_cmpint (test_child_wait (test_child_start (iterate_in_child, context)), ==, EXIT_SUCCESS);
+
+  /* It still keeps this thread from sleeping. */
+  g_main_context_push_thread_default (context);
+  g_assert_no_errno (dill_bundle_wait (h, soon ()));
+  g_assert_no_errno (dill_hclose (h));
+  g_main_context_pop_thread_default (context);
+  close (fds[0]);
+  close (fds[1]);
 }
 
 static int waited_for;
@@ -171,6 +252,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/engine-threads/owned-by-another", test_owned_by_another);
   g_test_add_func ("/engine-threads/iterated-by-another", test_iterated_by_another);
+  g_test_add_func ("/engine-threads/sleeps-nevertheless", test_sleeps_nevertheless);
   g_test_add_func ("/engine-threads/left-to-another", test_left_to_another);
   g_test_add_func ("/engine-threads/thread-and-context-end", test_thread_and_context_end);
   return g_test_run ();
