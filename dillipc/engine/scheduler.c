@@ -158,13 +158,17 @@ dill_scheduler_exit (struct dill_thread *thread, const struct dill_stack *stack)
   dill_list_remove (&self->link);
 
   /* Copies, because the memory of the coroutine may be gone by the time they are looked at. */
-  if (stack != NULL || dill_context_has_listeners ())
+  if (dill_context_has_listeners ())
     {
       thread->has_ended = true;
       thread->ended = self->context;
-      thread->ended_stack.base = NULL;
-      if (stack != NULL)
-        thread->ended_stack = *stack;
+    }
+  if (stack != NULL)
+    {
+      thread->has_ended = true;
+      thread->ended_stack.slab = stack->slab;
+      thread->ended_stack.base = stack->base;
+      thread->ended_stack.size = stack->size;
     }
   thread->current = dill_engine_is_inherited (self->engine) ? leave_inherited (self) : successor (self);
   dill_context_leave (&self->context, &thread->current->context);

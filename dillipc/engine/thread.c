@@ -62,7 +62,10 @@ dill_thread_reap_ended (struct dill_thread *thread)
   thread->has_ended = false;
   dill_context_clear (&thread->ended);
   if (thread->ended_stack.base != NULL)
-    dill_thread_give_stack (thread, &thread->ended_stack);
+    {
+      dill_thread_give_stack (thread, &thread->ended_stack);
+      thread->ended_stack.base = NULL;
+    }
 }
 
 void
