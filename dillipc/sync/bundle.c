@@ -44,26 +44,19 @@ bundle_query (struct dill_hvfs *vfs, const void *type)
   return NULL;
 }
 
-static void
-bundle_close (struct dill_hvfs *vfs)
+/* Ends the members.  Returns false if they are inherited: the parent process will run them.  Apart, so that closing a
+ * bundle without any need not save registers for it. */
+__attribute__ ((noinline)) static bool
+cancel_members (struct dill_bundle *bundle, struct dill_thread *thread)
 {
-  struct dill_bundle *bundle = bundle_of (vfs);
-  struct dill_thread *thread = dill_thread_self;
-  bool is_inherited = bundle->engine != NULL && dill_engine_is_inherited (bundle->engine);
-
   unsigned n_canceled = 0;
 
-  /* Before the members end: those who wait for that learn that it was not of itself. */
-  dill_wait_dismiss_all (&bundle->waiters, DILL_CLOSED);
   while (!dill_list_is_empty (&bundle->members))
     {
       struct dill_member *member = member_of (bundle->members.next);
 
       if (dill_engine_is_inherited (member->coroutine.engine))
-        {
-          is_inherited = true; /* the parent process will run it */
-          break;
-        }
+        return false;
       dill_scheduler_cancel (thread, &member->coroutine);
       n_canceled++;
     }
@@ -73,6 +66,20 @@ bundle_close (struct dill_hvfs *vfs)
       dill_thread_reap (thread);
       dill_stack_pool_trim (&thread->stacks);
     }
+  return true;
+}
+
+static void
+bundle_close (struct dill_hvfs *vfs)
+{
+  struct dill_bundle *bundle = bundle_of (vfs);
+  struct dill_thread *thread = dill_thread_self;
+  bool is_inherited = bundle->engine != NULL && dill_engine_is_inherited (bundle->engine);
+
+  /* Before the members end: those who wait for that learn that it was not of itself. */
+  dill_wait_dismiss_all (&bundle->waiters, DILL_CLOSED);
+  if (!dill_list_is_empty (&bundle->members) && !cancel_members (bundle, thread))
+    is_inherited = true;
 
   if (bundle->is_heap)
     {
