@@ -29,15 +29,15 @@ all_stages='gcc clang poller sanitizers tsan valgrind no-sockets ucontext aarch6
 tsan_tests='
   test-await test-await-gio test-await-places test-bundle-close test-canceled test-channel test-choose
   test-connection-source-shared test-context test-context-end test-contexts test-endings test-engine test-engine-threads
-  test-fd-waiters test-fork test-gio test-handle test-loops test-member test-nested-loops test-peers test-random
-  test-source test-source-contexts test-source-lifetime test-stack-overflow test-stress test-thread-end test-threads
-  test-wait
+  test-fd-waiters test-fork test-fork-context test-gio test-handle test-loops test-member test-nested-loops test-peers
+  test-random test-source test-source-contexts test-source-lifetime test-stack-overflow test-stress test-thread-end
+  test-threads test-wait
 '
 valgrind_tests='
   test-stack test-stack-guard test-context
   test-engine test-engine-threads test-poll-function test-source test-timer test-wait
-  test-bundle test-bundle-close test-channel test-choose test-context-end test-endings test-fd test-fork test-own-stack
-  test-random test-thread-end test-threads
+  test-bundle test-bundle-close test-channel test-choose test-context-end test-endings test-fd test-fork
+  test-fork-context test-own-stack test-random test-thread-end test-threads
   test-bytestream test-bytestream-failures test-iolist test-no-buffers
   test-accept test-close test-close-interrupted test-connection test-descriptor test-listen test-memory test-peers
   test-place
