@@ -30,8 +30,8 @@ tsan_tests='
   test-await test-await-gio test-await-places test-bundle-close test-canceled test-channel test-choose
   test-connection-source-shared test-context test-context-end test-contexts test-endings test-engine test-engine-threads
   test-fd-waiters test-fork test-fork-context test-gio test-handle test-loops test-member test-nested-loops test-peers
-  test-random test-source test-source-contexts test-source-lifetime test-stack-overflow test-stress test-thread-end
-  test-threads test-wait
+  test-random test-source test-source-callback test-source-contexts test-source-lifetime test-stack-overflow test-stress
+  test-thread-end test-threads test-wait
 '
 valgrind_tests='
   test-stack test-stack-guard test-context
@@ -43,7 +43,7 @@ valgrind_tests='
   test-place
   test-message test-prefix test-suffix test-hostile-peers
   faults/test-faults-channel faults/test-faults-connection
-  test-await test-connection-source test-gio test-listener-source test-source-lifetime
+  test-await test-connection-source test-gio test-listener-source test-source-callback test-source-lifetime
 '
 
 # What programs print is compared, and read as UTF-8.

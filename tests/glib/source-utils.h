@@ -147,6 +147,17 @@ subject_make_ready (Subject *subject)
     g_assert_cmpint (write (subject->peer, "x", 1), ==, 1);
 }
 
+/* Attaches a source of SUBJECT's, and has it call back for the first time.  Returns it, the caller's. */
+static inline GSource *
+subject_call_back (Subject *subject, Account *account)
+{
+  GSource *source = account_attach (subject_source (subject), account, NULL);
+
+  subject_make_ready (subject);
+  test_iterate_until (account->n_calls == 1);
+  return source;
+}
+
 /* The handle is the test's to close. */
 static inline void
 subject_clear (Subject *subject)
@@ -184,6 +195,15 @@ take_number (int number)
     }
   close (fds[1]);
 }
+
+/* Registers FUNC twice, for a listener, where its data is not NULL, and for a connection. */
+#define add_both(name, func)                                                                                           \
+  G_STMT_START                                                                                                         \
+  {                                                                                                                    \
+    test_add_data (name "/listener", "listener", func);                                                                \
+    test_add_data (name "/connection", NULL, func);                                                                    \
+  }                                                                                                                    \
+  G_STMT_END
 
 /* Two connections, the sources of the first of which are tested. */
 typedef struct

@@ -309,18 +309,12 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
 
-  test_add_data ("/glib/source-contexts/other-context/listener", "listener", test_other_context);
-  test_add_data ("/glib/source-contexts/other-context/connection", NULL, test_other_context);
-  test_add_data ("/glib/source-contexts/context-ends-first/listener", "listener", test_other_context_ends);
-  test_add_data ("/glib/source-contexts/context-ends-first/connection", NULL, test_other_context_ends);
-  test_add_data ("/glib/source-contexts/calls-back-there/listener", "listener", test_calls_back_there);
-  test_add_data ("/glib/source-contexts/calls-back-there/connection", NULL, test_calls_back_there);
-  test_add_data ("/glib/source-contexts/closed-here/listener", "listener", test_closed_here);
-  test_add_data ("/glib/source-contexts/closed-here/connection", NULL, test_closed_here);
-  test_add_data ("/glib/source-contexts/race/callback/listener", "listener", test_race_with_callback);
-  test_add_data ("/glib/source-contexts/race/callback/connection", NULL, test_race_with_callback);
-  test_add_data ("/glib/source-contexts/race/finalization/listener", "listener", test_race_with_finalization);
-  test_add_data ("/glib/source-contexts/race/finalization/connection", NULL, test_race_with_finalization);
+  add_both ("/glib/source-contexts/other-context", test_other_context);
+  add_both ("/glib/source-contexts/context-ends-first", test_other_context_ends);
+  add_both ("/glib/source-contexts/calls-back-there", test_calls_back_there);
+  add_both ("/glib/source-contexts/closed-here", test_closed_here);
+  add_both ("/glib/source-contexts/race/callback", test_race_with_callback);
+  add_both ("/glib/source-contexts/race/finalization", test_race_with_finalization);
   test_add ("/glib/source-contexts/race/buffer", test_race_with_buffer);
 
   return g_test_run ();
