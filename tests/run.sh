@@ -38,7 +38,7 @@ valgrind_tests='
   test-engine test-engine-threads test-poll-function test-source test-timer test-wait
   test-bundle test-bundle-close test-channel test-choose test-context-end test-endings test-fd test-fork
   test-fork-context test-own-stack test-random test-thread-end test-threads
-  test-bytestream test-bytestream-failures test-iolist test-no-buffers
+  test-bytestream test-bytestream-failures test-iolist test-iolist-refused test-no-buffers
   test-accept test-close test-close-interrupted test-connection test-descriptor test-listen test-memory test-peers
   test-place
   test-message test-prefix test-suffix test-hostile-peers
