@@ -1,6 +1,6 @@
 /* fault-plan.h: which call of the library's is to fail, and what the library holds.
  *
- * The library under test is linked with its calls of libc renamed (generate.py), so that they arrive in fault-calls.c:
+ * The library under test is linked with its calls of libc renamed (generate.py), so that they arrive in fault-calls*.c:
  * nobody else's do, not GLib's and not the test's.  One plan is in force at a time, for all threads.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -58,7 +58,7 @@ void fault_cut (GRand *rand, bool to_one_byte);
 /* How many were. */
 guint fault_n_cuts (void);
 
-/* What follows serves fault-calls.c. */
+/* What follows serves fault-calls.c and fault-calls-sockets.c. */
 
 /* Whether this call of CALL is to fail: then errno is set. */
 bool fault_strikes (enum fault_call call);

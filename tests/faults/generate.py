@@ -7,7 +7,7 @@ Usage: generate.py header HEADER CALLS PUBLIC_HEADERS
 function, with which tests/docs/test-manual.py compares the manual.
 
 "library" links all object files of the static library into one, and turns every undefined symbol of calls.txt into
-fault_CALL, which fault-calls.c defines.  The code of the library is the same, instruction by instruction.
+fault_CALL, which fault-calls*.c define.  The code of the library is the same, instruction by instruction.
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 """
