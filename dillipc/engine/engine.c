@@ -71,6 +71,7 @@ new_engine (struct dill_thread *thread, GMainContext *context)
   engine->context = context;
   engine->n_holders = 2;
   engine->quota_size = QUOTA_AT_FIRST;
+  engine->rough_clock = dill_scheduler_rough_clock ();
   dill_list_init (&engine->ready);
   dill_list_init (&engine->coroutines);
   dill_poller_init (&engine->poller);

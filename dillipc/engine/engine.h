@@ -12,6 +12,7 @@
 #include "engine/timer.h"
 #include <glib.h>
 #include <stdbool.h>
+#include <time.h>
 
 struct dill_fd_table;
 struct dill_thread;
@@ -37,6 +38,7 @@ struct dill_engine
 
   unsigned quota;             /* resumptions left before descriptors and timers are looked at */
   unsigned quota_size;        /* what it starts with, by experience */
+  clockid_t rough_clock;      /* for looks at the time between exact ones */
   struct dill_attempts looks; /* at descriptors once more, before the context asks for them */
   struct dill_attempts spins; /* polls without sleeping */
   unsigned spin_us;           /* how long they take at most */

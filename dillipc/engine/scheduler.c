@@ -5,12 +5,28 @@
 #include "engine/scheduler.h"
 #include "engine/thread.h"
 #include "engine/wait.h"
-#include <time.h>
 
-/* After so many resumptions the clock is looked at; beyond so many in one round, which cannot have taken long each, only
- * the coarse one, and once in so many the exact one. */
-#define RESUMPTIONS_PER_LOOK 8
-#define RESUMPTIONS_PER_EXACT_LOOK 64
+/* After so many resumptions the clock is looked at.  Among the first of a round every other look is at the exact one;
+ * beyond them, which cannot have taken long each, only one in as many resumptions as these are.  The others are at a
+ * rough one. */
+#define RESUMPTIONS_PER_LOOK 4
+#define RESUMPTIONS_PER_EXACT_LOOK 8
+#define N_FIRST_RESUMPTIONS 64
+
+/* How far behind a rough clock may be.  Then five resumptions of a millisecond each go by before a round that had to
+ * end does so, and all others still have their turns within ten. */
+#define ROUGH_CLOCK_MAX_NS 4000000
+
+clockid_t
+dill_scheduler_rough_clock (void)
+{
+  struct timespec step;
+
+  if (clock_getres (CLOCK_MONOTONIC_COARSE, &step) == 0 && step.tv_sec == 0 && step.tv_nsec <= ROUGH_CLOCK_MAX_NS)
+    return CLOCK_MONOTONIC_COARSE;
+
+  return CLOCK_MONOTONIC;
+}
 
 void
 dill_flow_init (struct dill_flow *coroutine, struct dill_engine *engine, const struct dill_go_site *site,
@@ -69,26 +85,16 @@ dill_scheduler_begin (struct dill_thread *thread, struct dill_flow *coroutine, v
   return sp;
 }
 
-/* Whether the round takes too long.  The coarse clock stands still for some milliseconds, and costs next to nothing.
- * Apart, so that its callers need not save registers for it. */
+/* Whether the round takes too long.  Apart, so that its callers need not save registers for it. */
 __attribute__ ((noinline)) static bool
 is_over (const struct dill_engine *engine)
 {
   unsigned n_resumptions = engine->quota_size - engine->quota;
-  int64_t now;
+  unsigned pace = n_resumptions <= N_FIRST_RESUMPTIONS ? RESUMPTIONS_PER_EXACT_LOOK : N_FIRST_RESUMPTIONS;
+  struct timespec now;
 
-  if (n_resumptions <= RESUMPTIONS_PER_EXACT_LOOK || n_resumptions % RESUMPTIONS_PER_EXACT_LOOK == 0)
-    {
-      now = g_get_monotonic_time ();
-    }
-  else
-    {
-      struct timespec coarse;
-
-      clock_gettime (CLOCK_MONOTONIC_COARSE, &coarse);
-      now = (int64_t) coarse.tv_sec * G_USEC_PER_SEC + coarse.tv_nsec / 1000;
-    }
-  return now - engine->thread->slice_start > DILL_ROUND_MAX_US;
+  clock_gettime (n_resumptions % pace == 0 ? CLOCK_MONOTONIC : engine->rough_clock, &now);
+  return (int64_t) now.tv_sec * G_USEC_PER_SEC + now.tv_nsec / 1000 - engine->thread->slice_start > DILL_ROUND_MAX_US;
 }
 
 /* Uses up one resumption of the engine's quota.  What coroutines do between two waits can change at any time from

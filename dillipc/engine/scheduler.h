@@ -14,6 +14,7 @@
 #include "coroutine/context.h"
 #include "engine/list.h"
 #include <stdbool.h>
+#include <time.h>
 
 struct dill_flow;
 struct dill_engine;
@@ -63,6 +64,9 @@ void dill_scheduler_return (struct dill_thread *thread, struct dill_flow *flow);
 
 /* Cancels a suspended coroutine and runs it, which it does without waiting, to its end. */
 void dill_scheduler_cancel (struct dill_thread *thread, struct dill_flow *coroutine);
+
+/* A clock that costs next to nothing and still is exact enough to end rounds by, if the system has one. */
+clockid_t dill_scheduler_rough_clock (void);
 
 /* Runs ready coroutines of ENGINE until there is none, the engine's quota is used up, or it is the turn of a wait that
  * iterates the main context: then it returns true. */

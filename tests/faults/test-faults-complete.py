@@ -28,6 +28,7 @@ HARMLESS = re.compile(
     g_\w+                                                             # GLib, which has faults of its own
   | mem\w+ | str(?!dup)\w+ | (__isoc\d+_)?sscanf | snprintf | qsort   # memory and text
   | (secure_)?getenv | getauxval | getpid | syscall | sysconf | uname # the process: syscall () asks for the thread's id
+  | clock_getres                                                      # of clocks that there are, or not
   | atexit                                                            # of builds with AddressSanitizer alone
   | pthread_(mutex_\w+|once|join|sigmask|getspecific) | sigfillset
   | __pthread_(un)?register_cancel | __pthread_unwind_next | __sigsetjmp  # pthread_cleanup_push ()
