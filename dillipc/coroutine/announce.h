@@ -70,7 +70,7 @@ struct dill_announced
 
 #if defined(DILL_WITH_ASAN) || defined(DILL_WITH_TSAN) || defined(DILL_WITH_VALGRIND)
 
-/* The flow that runs on the thread's own stack, and is running now. */
+/* The flow that runs on the thread's own stack, and is running now.  Not to be called by two threads at once. */
 void dill_announce_thread (struct dill_announced *announced);
 
 /* What dill_announce_stack () and dill_announce_end () do if somebody listens. */

@@ -167,7 +167,9 @@ new_thread (void)
       return NULL;
     }
 
+  dill_lock_take ();
   dill_context_init_thread (&thread->own.context);
+  dill_lock_release ();
   thread->current = &thread->own;
   dill_list_init (&thread->engines);
   dill_list_init (&thread->errands);
