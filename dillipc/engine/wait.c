@@ -160,6 +160,7 @@ stop_iterating (void *data)
   struct iteration *iteration = data;
 
   dill_scheduler_return (iteration->wait->engine->thread, iteration->flow);
+  iteration->wait->resumed = false; /* its turn may have come in a nested loop, but it never takes it */
   end (iteration->wait);
 }
 

@@ -8,6 +8,8 @@
  */
 #include "await-utils.h"
 
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- Time --- */
@@ -296,10 +298,72 @@ test_in_close (void)
   settle ();
 }
 
+/* --- The end of the thread --- */
+
+typedef struct
+{
+  GMainContext *context;
+  struct dill_await await;
+  int64_t deadline;
+} Exit;
+
+/* The wait beneath ends meanwhile, and does not return. */
+static gboolean
+exit_after_deadline (gpointer data)
+{
+  const Exit *exit = data;
+
+  do
+    g_main_context_iteration (exit->context, FALSE);
+  while (dill_now () <= exit->deadline + 1);
+  g_main_context_iteration (exit->context, FALSE);
+  pthread_exit (NULL);
+}
+
+static void *
+await_until_exit (void *data)
+{
+  Exit *exit = data;
+  GSource *source = g_idle_source_new ();
+
+  g_main_context_push_thread_default (exit->context);
+  exit->await = (struct dill_await) DILL_AWAIT_INIT;
+  exit->deadline = dill_now () + 5;
+  g_source_set_callback (source, exit_after_deadline, exit, NULL);
+  g_source_attach (source, exit->context);
+  g_source_unref (source);
+  dill_await (&exit->await, NULL, exit->deadline);
+  return NULL;
+}
+
+static int
+exit_and_call_back (gpointer data G_GNUC_UNUSED)
+{
+  Exit exit = { .context = g_main_context_new () };
+  GTask *task = g_task_new (NULL, NULL, NULL, NULL);
+  pthread_t thread;
+
+  g_assert_cmpint (pthread_create (&thread, NULL, await_until_exit, &exit), ==, 0);
+  g_assert_cmpint (pthread_join (thread, NULL), ==, 0);
+  g_assert_null (exit.await.dill_waiter);
+  dill_await_ready (NULL, G_ASYNC_RESULT (task), &exit.await);
+  g_assert_null (exit.await.dill_result);
+  g_object_unref (task);
+  return EXIT_SUCCESS;
+}
+
+/* In a child, as g_main_context_iteration () never returns. */
+static void
+test_thread_ends (void)
+{
+  g_assert_cmpint (test_in_child (exit_and_call_back, NULL), ==, EXIT_SUCCESS);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/await-end/thread-ends", test_thread_ends); /* before there are threads: ThreadSanitizer insists */
   g_test_add_func ("/await-end/time-out", test_time_out);
   g_test_add_func ("/await-end/time-out-heeded", test_time_out_heeded);
   g_test_add_func ("/await-end/time-out-ignored", test_time_out_ignored);
