@@ -25,13 +25,14 @@ struct dill_stack_pool
   struct dill_stack_slab *slabs; /* a ring; those with stacks that were given back come first, the latest at the head */
   struct dill_stack_slab *newest;  /* one of them, with the stacks that were never taken; or NULL */
   struct dill_stack_slab *retired; /* a ring of those whose stacks have another size than the one in force */
-  size_t stack_size;               /* of those in slabs */
 
-  /* Of those in slabs: */
-  size_t n_stacks;
+  /* Of those in slabs.  What is counted up together does not stand together: compilers would do it in one piece, which is
+   * slow right after the parts were counted down. */
   size_t n_free;
+  size_t stack_size;
   size_t n_dirty; /* free stacks that were given back and still have their pages */
-  size_t n_idle;  /* slabs of which no stack is in use */
+  size_t n_stacks;
+  size_t n_idle; /* slabs of which no stack is in use */
 };
 
 /* Takes a stack of the size in force.  Returns 0, or -1 with errno ENOMEM. */

@@ -43,14 +43,13 @@ struct choice
   int n_clauses;
   int chosen; /* index of the clause that was performed or has failed */
   int error;  /* its errno, 0 for success */
-  struct clause on_stack[N_CLAUSES_ON_STACK];
 };
 
 static int
-take_clauses (struct choice *choice, int n_clauses)
+take_clauses (struct choice *choice, struct clause *on_stack, int n_clauses)
 {
   choice->n_clauses = n_clauses;
-  choice->clauses = choice->on_stack;
+  choice->clauses = on_stack;
   if (n_clauses <= N_CLAUSES_ON_STACK)
     return 0;
 
@@ -65,7 +64,7 @@ take_clauses (struct choice *choice, int n_clauses)
 static void
 free_clauses (struct choice *choice)
 {
-  if (choice->clauses != choice->on_stack)
+  if (choice->n_clauses > N_CLAUSES_ON_STACK)
     free (choice->clauses);
   choice->clauses = NULL;
 }
@@ -101,18 +100,18 @@ dill_channel_fail_all (struct dill_list *queue, int error)
 
 /* Finds the end and checks the clause: 0 or an errno. */
 static inline int
-prepare (struct clause *clause, struct dill_chclause wanted)
+prepare (struct clause *clause, int op, int ch, void *val, size_t len)
 {
-  clause->end = dill_channel_get (wanted.ch);
+  clause->end = dill_channel_get (ch);
   if (clause->end == NULL)
     return errno;
 
-  if ((wanted.op != DILL_CHSEND && wanted.op != DILL_CHRECV) || (wanted.val == NULL && wanted.len > 0))
+  if ((op != DILL_CHSEND && op != DILL_CHRECV) || (val == NULL && len > 0))
     return EINVAL;
 
-  clause->val = wanted.val;
-  clause->len = wanted.len;
-  clause->is_send = wanted.op == DILL_CHSEND;
+  clause->val = val;
+  clause->len = len;
+  clause->is_send = op == DILL_CHSEND;
   return 0;
 }
 
@@ -147,12 +146,11 @@ perform (struct clause *clause)
   return error;
 }
 
-/* The same for what is WANTED at place INDEX of CHOICE. */
+/* The same for one that is to be, number INDEX of CHOICE. */
 static inline int
-attempt (struct choice *choice, int index, struct dill_chclause wanted)
+attempt (struct choice *choice, struct clause *clause, int index, int op, int ch, void *val, size_t len)
 {
-  struct clause *clause = &choice->clauses[index];
-  int error = prepare (clause, wanted);
+  int error = prepare (clause, op, ch, val, len);
 
   clause->choice = choice;
   clause->index = index;
@@ -165,7 +163,7 @@ try_all (struct choice *choice, const struct dill_chclause *wanted)
 {
   for (int i = 0; i < choice->n_clauses; i++)
     {
-      int error = attempt (choice, i, wanted[i]);
+      int error = attempt (choice, &choice->clauses[i], i, wanted[i].op, wanted[i].ch, wanted[i].val, wanted[i].len);
 
       if (error != NOBODY)
         {
@@ -178,11 +176,17 @@ try_all (struct choice *choice, const struct dill_chclause *wanted)
   return false;
 }
 
-/* Waits for a partner of any clause.  Returns 0, or -1 with errno. */
-static inline int
-wait_for_partner (struct choice *choice, const char *what, int64_t deadline)
+static inline void
+enqueue (struct clause *clause)
 {
-  if (dill_wait_begin (&choice->wait, what, deadline) < 0)
+  dill_list_append (clause->is_send ? &clause->end->senders : &clause->end->receivers, &clause->link);
+}
+
+/* Waits for a partner of any clause.  Returns 0, or -1 with errno. */
+static int
+wait_for_any (struct choice *choice, int64_t deadline)
+{
+  if (dill_wait_begin (&choice->wait, "choose", deadline) < 0)
     {
       int saved_errno = errno;
 
@@ -192,11 +196,7 @@ wait_for_partner (struct choice *choice, const char *what, int64_t deadline)
     }
 
   for (int i = 0; i < choice->n_clauses; i++)
-    {
-      struct clause *clause = &choice->clauses[i];
-
-      dill_list_append (clause->is_send ? &clause->end->senders : &clause->end->receivers, &clause->link);
-    }
+    enqueue (&choice->clauses[i]);
 
   choice->wait.withdraw = withdraw;
   return dill_wait_result (dill_wait_block (&choice->wait));
@@ -205,6 +205,7 @@ wait_for_partner (struct choice *choice, const char *what, int64_t deadline)
 int
 dill_choose (struct dill_chclause *clauses, int nclauses, int64_t deadline)
 {
+  struct clause on_stack[N_CLAUSES_ON_STACK];
   struct choice choice;
 
   if (nclauses < 0 || (clauses == NULL && nclauses > 0))
@@ -213,7 +214,7 @@ dill_choose (struct dill_chclause *clauses, int nclauses, int64_t deadline)
       return -1;
     }
 
-  if (dill_wait_allowed () < 0 || take_clauses (&choice, nclauses) < 0)
+  if (dill_wait_allowed () < 0 || take_clauses (&choice, on_stack, nclauses) < 0)
     return -1;
 
   if (try_all (&choice, clauses))
@@ -222,7 +223,7 @@ dill_choose (struct dill_chclause *clauses, int nclauses, int64_t deadline)
       if (choice.error == 0)
         dill_wait_fairly (0, deadline);
     }
-  else if (wait_for_partner (&choice, "choose", deadline) < 0)
+  else if (wait_for_any (&choice, deadline) < 0)
     {
       return -1;
     }
@@ -231,27 +232,43 @@ dill_choose (struct dill_chclause *clauses, int nclauses, int64_t deadline)
   return choice.chosen;
 }
 
-/* One clause alone. */
-static inline int
-act (const char *what, struct dill_chclause wanted, int64_t deadline)
+/* A choice of one clause. */
+struct single
 {
   struct choice choice;
+  struct clause clause;
+};
+
+static void
+withdraw_single (struct dill_wait *wait)
+{
+  dill_list_remove (&dill_container_of (wait, struct single, choice.wait)->clause.link);
+}
+
+/* Not with the clause as a struct, which would be read in larger pieces than it was just written in: that is slow. */
+static inline int
+act (const char *what, int op, int ch, void *val, size_t len, int64_t deadline)
+{
+  struct single single;
   int error;
 
   if (dill_wait_allowed () < 0)
     return -1;
 
-  choice.n_clauses = 1;
-  choice.clauses = choice.on_stack;
-  error = attempt (&choice, 0, wanted);
+  error = attempt (&single.choice, &single.clause, 0, op, ch, val, len);
   if (error == 0)
     return (int) dill_wait_fairly (0, deadline);
 
   if (error == NOBODY)
     {
-      if (wait_for_partner (&choice, what, deadline) < 0)
+      if (dill_wait_begin (&single.choice.wait, what, deadline) < 0)
         return -1;
-      error = choice.error;
+
+      enqueue (&single.clause);
+      single.choice.wait.withdraw = withdraw_single;
+      if (dill_wait_result (dill_wait_block (&single.choice.wait)) < 0)
+        return -1;
+      error = single.choice.error;
     }
 
   if (error == 0)
@@ -264,11 +281,11 @@ act (const char *what, struct dill_chclause wanted, int64_t deadline)
 int
 dill_chsend (int ch, const void *val, size_t len, int64_t deadline)
 {
-  return act ("chsend", (struct dill_chclause){ DILL_CHSEND, ch, (void *) val, len }, deadline);
+  return act ("chsend", DILL_CHSEND, ch, (void *) val, len, deadline);
 }
 
 int
 dill_chrecv (int ch, void *val, size_t len, int64_t deadline)
 {
-  return act ("chrecv", (struct dill_chclause){ DILL_CHRECV, ch, val, len }, deadline);
+  return act ("chrecv", DILL_CHRECV, ch, val, len, deadline);
 }
