@@ -245,8 +245,9 @@ withdraw_single (struct dill_wait *wait)
   dill_list_remove (&dill_container_of (wait, struct single, choice.wait)->clause.link);
 }
 
-/* Not with the clause as a struct, which would be read in larger pieces than it was just written in: that is slow. */
-static inline int
+/* Not with the clause as a struct, which would be read in larger pieces than it was just written in: that is slow.  And one
+ * place for both operations: a sender often goes on where a receiver was expected to return, and the other way round. */
+__attribute__ ((noinline)) static int
 act (const char *what, int op, int ch, void *val, size_t len, int64_t deadline)
 {
   struct single single;
