@@ -293,10 +293,9 @@ dill_hown (int h)
   struct dill_hvfs *vfs;
   int successor;
 
-  if (thread == NULL || (vfs = dill_handle_get (h)) == NULL || (successor = dill_handle_reserve (thread)) < 0)
+  if (thread == NULL || (vfs = dill_handle_get (h)) == NULL || (successor = dill_handle_new (thread, vfs)) < 0)
     return -1;
 
   dill_handle_take (h);
-  dill_handle_set (successor, vfs);
   return successor;
 }

@@ -119,14 +119,10 @@ dill_wait_forget (struct dill_wait *wait)
   dill_timer_remove (&wait->engine->timers, &wait->timer);
 }
 
+/* Undoes what find_context () has done. */
 static void
-end (struct dill_wait *wait)
+release_context (struct dill_wait *wait)
 {
-  /* One whose turn has come stands nowhere else any more. */
-  if (G_LIKELY (wait->resumed))
-    dill_list_remove (&wait->queue);
-  else
-    dill_wait_forget (wait);
   if (wait->coroutine == NULL)
     g_main_context_release (wait->engine->context);
 }
@@ -134,7 +130,8 @@ end (struct dill_wait *wait)
 void
 dill_wait_abandon (struct dill_wait *wait)
 {
-  end (wait);
+  dill_wait_forget (wait);
+  release_context (wait);
 }
 
 static void
@@ -160,8 +157,7 @@ stop_iterating (void *data)
   struct iteration *iteration = data;
 
   dill_scheduler_return (iteration->wait->engine->thread, iteration->flow);
-  iteration->wait->resumed = false; /* its turn may have come in a nested loop, but it never takes it */
-  end (iteration->wait);
+  dill_wait_abandon (iteration->wait);
 }
 
 static void
@@ -188,7 +184,12 @@ dill_wait_block (struct dill_wait *wait)
   else
     iterate (wait);
 
-  end (wait);
+  /* One whose turn has come stands nowhere else any more. */
+  if (G_LIKELY (wait->resumed))
+    dill_list_remove (&wait->queue);
+  else
+    dill_wait_forget (wait);
+  release_context (wait);
   return wait->outcome;
 }
 

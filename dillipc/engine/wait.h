@@ -87,7 +87,7 @@ int dill_wait_begin (struct dill_wait *wait, const char *what, int64_t deadline)
 /* Waits until WAIT is woken, and says how. */
 enum dill_outcome dill_wait_block (struct dill_wait *wait);
 
-/* Ends a wait that was begun but not blocked in. */
+/* Ends a wait that was begun and has not returned: it was not blocked in, or never will return. */
 void dill_wait_abandon (struct dill_wait *wait);
 
 /* The stack that WAIT is on vanishes: takes it out of wherever it stands. */

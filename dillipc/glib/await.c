@@ -126,11 +126,12 @@ leave (struct waiter *waiter)
   return has_result;
 }
 
-/* Called when the waiter is woken, and when its wait ends or its stack vanishes. */
+/* Called when the waiter is woken, and when it never will go on. */
 static void
 waiter_withdraw (struct dill_wait *wait)
 {
   struct waiter *waiter = dill_container_of (wait, struct waiter, wait);
+  GAsyncResult *result;
 
   if (wait->outcome != DILL_PENDING && !waiter->is_woken)
     {
@@ -139,14 +140,9 @@ waiter_withdraw (struct dill_wait *wait)
       return;
     }
 
-  if (!wait->resumed)
-    {
-      GAsyncResult *result;
-
-      leave (waiter);
-      result = spend (waiter->await);
-      g_clear_object (&result);
-    }
+  leave (waiter);
+  result = spend (waiter->await);
+  g_clear_object (&result);
 }
 
 /* --- Waiting --- */

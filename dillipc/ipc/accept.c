@@ -134,10 +134,10 @@ static int
 accept_connection (int s, void *mem, int64_t deadline)
 {
   struct acceptor acceptor = { .mem = mem };
-  struct dill_thread *thread = dill_thread_get ();
+  struct dill_thread *thread = dill_wait_get_thread ();
   enum dill_outcome outcome;
 
-  if (thread == NULL || dill_wait_allowed () < 0)
+  if (thread == NULL)
     return -1;
 
   for (;;)
@@ -147,7 +147,8 @@ accept_connection (int s, void *mem, int64_t deadline)
       if (listener == NULL)
         return -1;
 
-      if (((listener->watch.ready & DILL_IN) || !dill_socket_can_wait (deadline)) && !dill_watch_is_pending (&listener->watch, DILL_IN))
+      if (((listener->watch.ready & DILL_IN) || !dill_socket_can_wait (deadline))
+          && !dill_watch_is_pending (&listener->watch, DILL_IN))
         {
           struct dill_engine *engine = dill_engine_get (thread);
           int h = engine == NULL ? -1 : accept_into (&listener->watch, engine, mem);

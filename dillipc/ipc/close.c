@@ -143,8 +143,7 @@ int
   /* The program's number dies now.  Another takes its place, unknown to the program, so that the connection still is
    * closed should the thread or the context end meanwhile.  There is one free: the one just given back. */
   dill_handle_take (s);
-  s = dill_handle_reserve (dill_thread_self);
-  dill_handle_set (s, &connection->hvfs);
+  s = dill_handle_new (dill_thread_self, &connection->hvfs);
   dill_observers_close (&connection->observers, false);
   dill_wait_close_all (&connection->watch.in);
   dill_wait_close_all (&connection->watch.out);

@@ -298,7 +298,7 @@ pause_listen (const struct dill_socket_file *file, int64_t moment)
     return -1;
 
   paused = malloc (sizeof *paused);
-  if (paused == NULL || (h = dill_handle_reserve (thread)) < 0)
+  if (paused == NULL || (h = dill_handle_new (thread, &paused->hvfs)) < 0)
     {
       free (paused);
       errno = ENOMEM;
@@ -306,7 +306,6 @@ pause_listen (const struct dill_socket_file *file, int64_t moment)
     }
 
   *paused = (struct paused_listen) { { paused_listen_query, paused_listen_close }, engine, *file };
-  dill_handle_set (h, &paused->hvfs);
   result = dill_msleep (moment);
   dill_handle_take (h);
   free (paused);

@@ -64,14 +64,13 @@ int
 dill_framing_attach (int s, const struct dill_framing_class *class, const struct dill_framing *prototype,
                      void *mem)
 {
-  struct dill_thread *thread;
+  struct dill_thread *thread = dill_wait_get_thread ();
   struct dill_framing *framing;
   int h, below;
 
-  if (dill_wait_allowed () < 0 || dill_hquery (s, dill_bsock_type) == NULL)
+  if (thread == NULL || dill_hquery (s, dill_bsock_type) == NULL)
     return -1;
 
-  thread = dill_thread_get ();
   h = dill_handle_reserve (thread);
   if (h < 0)
     return -1;

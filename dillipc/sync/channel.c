@@ -66,9 +66,9 @@ dill_channel_get (int h)
 static int
 reserve_handles (int handles[2])
 {
-  struct dill_thread *thread = dill_thread_get ();
+  struct dill_thread *thread = dill_wait_get_thread ();
 
-  if (thread == NULL || dill_wait_allowed () < 0 || (handles[0] = dill_handle_reserve (thread)) < 0)
+  if (thread == NULL || (handles[0] = dill_handle_reserve (thread)) < 0)
     return -1;
 
   handles[1] = dill_handle_reserve (thread);
