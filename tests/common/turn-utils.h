@@ -28,6 +28,32 @@ processor_time (void)
   return now.tv_sec * (gint64) 1000000 + now.tv_nsec / 1000;
 }
 
+/* A stretch of processor time in which neighbours are watched.  What a virtual processor loses in one go does not use it
+ * up: it could be over before anybody has had a chance. */
+#define LOST_AT_ONCE_US 5000
+
+typedef struct
+{
+  gint64 left;
+  gint64 last;
+} Stretch;
+
+static inline Stretch
+stretch_begin (gint64 length_us)
+{
+  return (Stretch) { .left = length_us, .last = processor_time () };
+}
+
+static inline gboolean
+stretch_goes_on (Stretch *stretch)
+{
+  gint64 now = processor_time ();
+
+  stretch->left -= MIN (now - stretch->last, LOST_AT_ONCE_US);
+  stretch->last = now;
+  return stretch->left > 0;
+}
+
 /* Somebody who wants a turn now and then, and how long it took. */
 typedef struct
 {

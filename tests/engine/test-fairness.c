@@ -57,7 +57,7 @@ check_fairness (DillFunc func, void *data)
   Neighbour high, timer, low, sleeper;
   Reader reader;
   GSource *sources[4];
-  gint64 end = processor_time () + WATCHED_US;
+  Stretch stretch = stretch_begin (WATCHED_US);
   int b = test_assert_ok (dill_bundle ());
 
   neighbour_init (&sleeper, "sleeping coroutine");
@@ -74,7 +74,7 @@ check_fairness (DillFunc func, void *data)
   g_source_attach (sources[3], NULL);
 
   g_assert_no_errno (dill_bundle_spawn (b, func, data));
-  while (processor_time () < end)
+  while (stretch_goes_on (&stretch))
     g_main_context_iteration (NULL, TRUE);
 
   check_neighbour (&high, EQUAL_MAX_US);
@@ -308,13 +308,13 @@ test_always_ready_source (void)
 {
   Neighbour neighbour, sleeper;
   GSource *source = add_neighbour (g_idle_source_new (), G_PRIORITY_DEFAULT, &neighbour, "same priority");
-  gint64 end = processor_time () + WATCHED_US;
+  Stretch stretch = stretch_begin (WATCHED_US);
   int b = test_assert_ok (dill_bundle ());
 
   neighbour_init (&sleeper, "sleeping coroutine");
   g_assert_no_errno (dill_bundle_spawn (b, sleep_in_turns, &sleeper));
   g_assert_no_errno (dill_bundle_spawn (b, yield_for_ever, NULL));
-  while (processor_time () < end)
+  while (stretch_goes_on (&stretch))
     g_main_context_iteration (NULL, TRUE);
   check_neighbour (&neighbour, EQUAL_MAX_US);
   check_neighbour (&sleeper, EQUAL_MAX_US);

@@ -137,9 +137,9 @@ static void
 go_on (void *data)
 {
   World *world = data;
-  gint64 end = processor_time () + WATCHED_US;
+  Stretch stretch = stretch_begin (WATCHED_US);
 
-  while (processor_time () < end)
+  while (stretch_goes_on (&stretch))
     world->func (world);
 }
 
