@@ -57,37 +57,30 @@ is_complete (struct dill_connection *connection, struct dill_iolist_cursor *curs
   return cursor->item == NULL;
 }
 
-int
-dill_connection_brecvl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill_iolist *last,
-                        int64_t deadline)
+/* Goes on with receiving after a first ATTEMPT.  HAS_BEGUN says whether something was taken before. */
+static int
+receive_rest (struct dill_connection *connection, struct dill_iolist_cursor *cursor, bool has_begun,
+              enum dill_attempt attempt, int64_t deadline)
 {
-  struct dill_connection *connection = dill_container_of (vfs, struct dill_connection, bsock);
-  struct dill_iolist_cursor cursor = { first, 0 };
   bool is_closed = false;
   struct dill_trial trial = { 0 };
   int rc;
 
-  (void) last;
-  if (dill_wait_allowed () < 0 || dill_connection_may_receive (connection) < 0)
-    return -1;
-
-  if (is_complete (connection, &cursor))
-    return 0;
-
-  for (;;)
+  for (;; attempt = dill_connection_receive (connection, cursor, deadline))
     {
-      switch (dill_connection_receive (connection, &cursor, deadline))
+      switch (attempt)
         {
         case DILL_ATTEMPT_FAILED:
           /* Without memory nothing of this try was taken; but what went before is half a message. */
-          connection->in_broken |= errno != EPIPE && (cursor.item != first || cursor.offset > 0);
+          connection->in_broken |= errno != EPIPE && has_begun;
           return -1;
         case DILL_ATTEMPT_AGAIN:
           rc = dill_connection_wait (connection, DILL_IN, "brecv", deadline, &is_closed);
           break;
         case DILL_ATTEMPT_DONE:
         default:
-          if (is_complete (connection, &cursor))
+          has_begun = true;
+          if (is_complete (connection, cursor))
             return 0;
           rc = dill_connection_pause (connection, DILL_IN, "brecv", deadline, &trial, &is_closed);
           break;
@@ -100,6 +93,64 @@ dill_connection_brecvl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, s
           return -1;
         }
     }
+}
+
+int
+dill_connection_brecvl (struct dill_native *stream, struct dill_iolist *first, int64_t deadline)
+{
+  struct dill_connection *connection = dill_container_of (stream, struct dill_connection, stream);
+  struct dill_iolist_cursor cursor = { first, 0 };
+  bool has_begun;
+
+  if (dill_wait_allowed () < 0 || dill_connection_may_receive (connection) < 0)
+    return -1;
+
+  if (is_complete (connection, &cursor))
+    return 0;
+
+  has_begun = cursor.item != first || cursor.offset > 0;
+  return receive_rest (connection, &cursor, has_begun, dill_connection_receive (connection, &cursor, deadline), deadline);
+}
+
+/* The same for a buffer of which N_TAKEN bytes are there. */
+__attribute__ ((noinline)) static int
+receive_rest_of_piece (struct dill_connection *connection, void *buf, size_t len, size_t n_taken,
+                       enum dill_attempt attempt, int64_t deadline)
+{
+  struct dill_iolist item = { .iol_base = buf, .iol_len = len };
+  struct dill_iolist_cursor cursor = { &item, n_taken };
+
+  return receive_rest (connection, &cursor, false, attempt, deadline);
+}
+
+/* What was read ahead comes first. */
+__attribute__ ((noinline)) static int
+receive_buffered (struct dill_native *stream, void *buf, size_t len, int64_t deadline)
+{
+  struct dill_iolist item = { .iol_base = buf, .iol_len = len };
+
+  return dill_connection_brecvl (stream, &item, deadline);
+}
+
+int
+dill_connection_brecv (struct dill_native *stream, void *buf, size_t len, int64_t deadline)
+{
+  struct dill_connection *connection = dill_container_of (stream, struct dill_connection, stream);
+  enum dill_attempt attempt;
+  size_t n_taken = 0;
+
+  if (G_UNLIKELY (connection->buffer != NULL))
+    return receive_buffered (stream, buf, len, deadline);
+
+  if (G_UNLIKELY (dill_wait_allowed () < 0 || dill_connection_may_receive (connection) < 0))
+    return -1;
+
+  /* Most are over with one call, and no list. */
+  attempt = dill_connection_receive_piece (connection, buf, len, deadline, &n_taken);
+  if (G_LIKELY (attempt == DILL_ATTEMPT_DONE && n_taken == len))
+    return 0;
+
+  return receive_rest_of_piece (connection, buf, len, n_taken, attempt, deadline);
 }
 
 ssize_t

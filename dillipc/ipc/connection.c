@@ -13,6 +13,16 @@
 DILL_ASSERT_STORAGE (struct dill_connection, DILL_IPC_SIZE);
 _Static_assert (2 * DILL_IPC_SIZE <= DILL_IPC_PAIR_SIZE, "storage is too small");
 
+static const struct dill_native_vfs connection_stream = {
+  .bsend = dill_connection_bsend,
+  .brecv = dill_connection_brecv,
+  .bsendl = dill_connection_bsendl,
+  .brecvl = dill_connection_brecvl,
+  .look = dill_connection_look,
+  .take = dill_connection_take,
+  .receive = dill_connection_receive_ahead,
+};
+
 static struct dill_connection *
 connection_of (struct dill_hvfs *hvfs)
 {
@@ -25,9 +35,7 @@ connection_query (struct dill_hvfs *hvfs, const void *type)
   struct dill_connection *connection = connection_of (hvfs);
 
   if (type == dill_bsock_type)
-    return &connection->bsock;
-  if (type == dill_read_ahead_type)
-    return (void *) &dill_connection_read_ahead;
+    return &connection->stream.bsock;
   if (type == dill_engine_type)
     return &connection->watch.engine;
 
@@ -93,10 +101,10 @@ dill_connection_open (struct dill_connection *connection, int h, struct dill_eng
 {
   *connection = (struct dill_connection){
     .hvfs = { connection_query, connection_close },
-    .bsock = { dill_connection_bsendl, dill_connection_brecvl },
     .descriptor = -1,
     .is_heap = is_heap,
   };
+  dill_native_init (&connection->stream, &connection_stream);
   dill_watch_init (&connection->watch, engine, fd);
   dill_list_init (&connection->observers);
   dill_handle_set (h, &connection->hvfs);

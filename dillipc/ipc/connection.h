@@ -15,15 +15,16 @@
 #include "engine/watch.h"
 #include "ipc/observer.h"
 #include "stream/iolist.h"
-#include "stream/read-ahead.h"
+#include "stream/native.h"
 #include <dillipc/dill-handle.h>
 #include <dillipc/dill-ipc.h>
 #include <dillipc/dill-stream.h>
+#include <errno.h>
 
 struct dill_connection
 {
   struct dill_hvfs hvfs;
-  struct dill_bsock_vfs bsock;
+  struct dill_native stream;
   struct dill_watch watch;
   struct dill_list observers;
   struct dill_buffer *buffer;   /* what was read ahead, or NULL */
@@ -58,11 +59,13 @@ void dill_connection_open (struct dill_connection *connection, int h, struct dil
 int dill_connection_new (int fd, void *mem);
 
 /* brecv.c: the byte stream's receiving half. */
-int dill_connection_brecvl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill_iolist *last,
-                            int64_t deadline);
+int dill_connection_brecv (struct dill_native *stream, void *buf, size_t len, int64_t deadline);
+int dill_connection_brecvl (struct dill_native *stream, struct dill_iolist *first, int64_t deadline);
 
 /* read-ahead.c: what was received before somebody asked for it. */
-extern const struct dill_read_ahead_vfs dill_connection_read_ahead;
+size_t dill_connection_look (struct dill_native *stream, const char **bytes);
+void dill_connection_take (struct dill_native *stream, size_t length);
+int dill_connection_receive_ahead (struct dill_native *stream, int64_t deadline);
 
 /* What became of an attempt to receive. */
 enum dill_attempt
@@ -78,6 +81,10 @@ enum dill_attempt
 enum dill_attempt dill_connection_receive (struct dill_connection *connection, struct dill_iolist_cursor *cursor,
                                            int64_t deadline);
 
+/* The same into one place, with nothing in the buffer before; N_TAKEN is how much it got, if anything. */
+enum dill_attempt dill_connection_receive_piece (struct dill_connection *connection, void *buf, size_t len,
+                                                 int64_t deadline, size_t *n_taken);
+
 /* Takes LENGTH bytes off the buffer.  A descriptor that belongs to the last one is closed. */
 void dill_connection_consume (struct dill_connection *connection, size_t length);
 
@@ -92,8 +99,8 @@ int dill_connection_pause (struct dill_connection *connection, unsigned directio
                            struct dill_trial *trial, bool *is_closed);
 
 /* send.c: the byte stream's sending half. */
-int dill_connection_bsendl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill_iolist *last,
-                            int64_t deadline);
+int dill_connection_bsend (struct dill_native *stream, const void *buf, size_t len, int64_t deadline);
+int dill_connection_bsendl (struct dill_native *stream, struct dill_iolist *first, int64_t deadline);
 
 /* Sends once, as much as the kernel takes; CONTROL may hold a message to go with the first byte.  DEADLINE only says
  * whether waiting is an alternative. */
@@ -104,5 +111,32 @@ enum dill_attempt dill_connection_send (struct dill_connection *connection, stru
 int dill_connection_end_output (struct dill_connection *connection);
 
 /* Checks that a receive, or a send, may begin: 0, or -1 with errno EBUSY, ECONNRESET or EPIPE. */
-int dill_connection_may_receive (struct dill_connection *connection);
-int dill_connection_may_send (struct dill_connection *connection);
+static inline int
+dill_connection_may_receive (const struct dill_connection *connection)
+{
+  if (dill_watch_is_busy (&connection->watch, DILL_IN))
+    errno = EBUSY;
+  else if (connection->in_broken)
+    errno = ECONNRESET;
+  else if (connection->in_done && connection->buffer == NULL)
+    errno = EPIPE;
+  else
+    return 0;
+
+  return -1;
+}
+
+static inline int
+dill_connection_may_send (const struct dill_connection *connection)
+{
+  if (dill_watch_is_busy (&connection->watch, DILL_OUT))
+    errno = EBUSY;
+  else if (connection->out_broken)
+    errno = ECONNRESET;
+  else if (connection->out_done)
+    errno = EPIPE;
+  else
+    return 0;
+
+  return -1;
+}

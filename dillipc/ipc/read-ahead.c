@@ -2,23 +2,19 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "stream/read-ahead.h"
 #include "ipc/connection.h"
 #include <errno.h>
 
-static const int read_ahead_tag;
-const void *const dill_read_ahead_type = &read_ahead_tag;
-
 static struct dill_connection *
-connection_of (struct dill_bsock_vfs *vfs)
+connection_of (struct dill_native *stream)
 {
-  return dill_container_of (vfs, struct dill_connection, bsock);
+  return dill_container_of (stream, struct dill_connection, stream);
 }
 
-static size_t
-look (struct dill_bsock_vfs *vfs, const char **bytes)
+size_t
+dill_connection_look (struct dill_native *stream, const char **bytes)
 {
-  struct dill_connection *connection = connection_of (vfs);
+  struct dill_connection *connection = connection_of (stream);
   struct dill_buffer *buffer = connection->buffer;
 
   /* Whoever receives here now takes them first. */
@@ -29,16 +25,16 @@ look (struct dill_bsock_vfs *vfs, const char **bytes)
   return buffer->end - buffer->start;
 }
 
-static void
-take (struct dill_bsock_vfs *vfs, size_t length)
+void
+dill_connection_take (struct dill_native *stream, size_t length)
 {
-  dill_connection_consume (connection_of (vfs), length);
+  dill_connection_consume (connection_of (stream), length);
 }
 
-static int
-receive (struct dill_bsock_vfs *vfs, int64_t deadline)
+int
+dill_connection_receive_ahead (struct dill_native *stream, int64_t deadline)
 {
-  struct dill_connection *connection = connection_of (vfs);
+  struct dill_connection *connection = connection_of (stream);
   bool is_closed = false;
 
   if (dill_wait_allowed () < 0 || dill_connection_may_receive (connection) < 0)
@@ -61,5 +57,3 @@ receive (struct dill_bsock_vfs *vfs, int64_t deadline)
         }
     }
 }
-
-const struct dill_read_ahead_vfs dill_connection_read_ahead = { dill_connection_brecvl, look, take, receive };

@@ -36,28 +36,14 @@ union control
 /* One call of recvmsg (2): where the bytes go, and what else came. */
 struct reception
 {
-  struct iovec pieces[DILL_IOLIST_BATCH + 1];
-  int n_pieces;
-  size_t wanted; /* of the caller's list */
+  struct iovec *pieces;
+  size_t n_pieces;
+  size_t wanted; /* of the caller's */
   size_t room;   /* in all */
+  struct dill_buffer *buffer; /* for what comes behind, or NULL */
   struct msghdr message;
   union control control;
 };
-
-int
-dill_connection_may_receive (struct dill_connection *connection)
-{
-  if (dill_watch_is_busy (&connection->watch, DILL_IN))
-    errno = EBUSY;
-  else if (connection->in_broken)
-    errno = ECONNRESET;
-  else if (connection->in_done && connection->buffer == NULL)
-    errno = EPIPE;
-  else
-    return 0;
-
-  return -1;
-}
 
 /* A GSource of the connection may belong to a context of another thread's, which only looks whether there is a buffer. */
 static void
@@ -90,30 +76,40 @@ dill_connection_consume (struct dill_connection *connection, size_t length)
   drop_descriptor (connection);
 }
 
-/* Lays out where the bytes go: pieces of the list, and behind them a buffer, or else SCRATCH if some are to be dropped.
- * Returns the buffer, or NULL: for want of memory, or because that much is asked for that a system call saved would not
- * outweigh that the bytes behind it are copied twice. */
-static struct dill_buffer *
-lay_out (struct reception *reception, const struct dill_iolist_cursor *cursor, char *scratch)
+/* Makes room for what comes behind what is wanted.  Not where that much is wanted that a system call saved would not
+ * outweigh that the bytes behind it are copied twice; and not for want of memory. */
+static inline void
+add_buffer (struct reception *reception)
 {
   struct dill_buffer *buffer = NULL;
-  size_t skip = 0;
-
-  reception->n_pieces = 0;
-  reception->wanted = 0;
-  if (cursor != NULL)
-    reception->n_pieces
-        = dill_iolist_batch (cursor, reception->pieces, DILL_IOLIST_BATCH, &reception->wanted, &skip);
 
   reception->room = reception->wanted;
   if (reception->wanted < DILL_BUFFER_SIZE)
     buffer = dill_buffer_take (&dill_thread_self->buffers);
   if (buffer != NULL)
     {
-      reception->pieces[reception->n_pieces++] = (struct iovec){ buffer->bytes, sizeof buffer->bytes };
+      reception->pieces[reception->n_pieces].iov_base = buffer->bytes;
+      reception->pieces[reception->n_pieces].iov_len = sizeof buffer->bytes;
+      reception->n_pieces++;
       reception->room += sizeof buffer->bytes;
     }
-  else if (skip > 0)
+  reception->buffer = buffer;
+}
+
+/* Lays out where the bytes go: pieces of the list, and behind them a buffer, or else SCRATCH if some are to be dropped. */
+static void
+lay_out (struct reception *reception, const struct dill_iolist_cursor *cursor, char *scratch)
+{
+  size_t skip = 0;
+
+  reception->n_pieces = 0;
+  reception->wanted = 0;
+  if (cursor != NULL)
+    reception->n_pieces
+        = (size_t) dill_iolist_batch (cursor, reception->pieces, DILL_IOLIST_BATCH, &reception->wanted, &skip);
+
+  add_buffer (reception);
+  if (reception->buffer == NULL && skip > 0)
     {
       size_t length = skip < SCRATCH_SIZE ? skip : SCRATCH_SIZE;
 
@@ -121,22 +117,22 @@ lay_out (struct reception *reception, const struct dill_iolist_cursor *cursor, c
       reception->wanted += length;
       reception->room += length;
     }
-  return buffer;
 }
 
-static ssize_t
+static inline ssize_t
 call_recvmsg (int fd, struct reception *reception)
 {
   ssize_t n;
 
   do
     {
-      reception->message = (struct msghdr){
-        .msg_iov = reception->pieces,
-        .msg_iovlen = (size_t) reception->n_pieces,
-        .msg_control = &reception->control,
-        .msg_controllen = CMSG_LEN (sizeof (int)),
-      };
+      reception->message.msg_name = NULL;
+      reception->message.msg_namelen = 0;
+      reception->message.msg_iov = reception->pieces;
+      reception->message.msg_iovlen = reception->n_pieces;
+      reception->message.msg_control = &reception->control;
+      reception->message.msg_controllen = CMSG_LEN (sizeof (int));
+      reception->message.msg_flags = 0;
       n = recvmsg (fd, &reception->message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     }
   while (n < 0 && errno == EINTR);
@@ -213,59 +209,53 @@ learn (struct dill_connection *connection, bool was_right)
   connection->n_guessed += was_right;
 }
 
-enum dill_attempt
-dill_connection_receive (struct dill_connection *connection, struct dill_iolist_cursor *cursor,
-                         int64_t deadline)
+/* Whether to ask the kernel.  A message costs one system call at most: no GUESSES for what is to be read ahead. */
+static inline bool
+is_worth_a_try (struct dill_connection *connection, bool guesses, int64_t deadline, bool *is_guess)
 {
-  struct dill_buffer_pool *pool = &dill_thread_self->buffers;
+  *is_guess = false;
+  if ((connection->watch.ready & DILL_IN) || !dill_socket_can_wait (deadline))
+    return true;
+
+  return *is_guess = guesses && may_guess (connection);
+}
+
+/* Makes the call, and sorts out what it says.  N_TAKEN is how many of the bytes that were wanted are there. */
+static inline enum dill_attempt
+receive (struct dill_connection *connection, struct reception *reception, bool is_guess, size_t *n_taken)
+{
   struct dill_watch *watch = &connection->watch;
-  struct dill_buffer *buffer;
-  struct reception reception;
-  char scratch[SCRATCH_SIZE];
-  bool is_guess = false, is_plain;
+  struct dill_buffer *buffer = reception->buffer;
   size_t ahead;
-  ssize_t n;
+  bool is_plain;
+  ssize_t n = call_recvmsg (watch->fd, reception);
 
-  /* A message costs one system call at most: no guesses for what is to be read ahead. */
-  if (!(watch->ready & DILL_IN) && dill_socket_can_wait (deadline)
-      && !(is_guess = cursor != NULL && may_guess (connection)))
-    return DILL_ATTEMPT_AGAIN;
-
-  buffer = lay_out (&reception, cursor, scratch);
-  if (buffer == NULL && cursor == NULL)
-    {
-      errno = ENOMEM;
-      return DILL_ATTEMPT_FAILED;
-    }
-
-  n = call_recvmsg (watch->fd, &reception);
   if (is_guess)
     learn (connection, n >= 0);
-  if (n <= 0)
+  if (G_UNLIKELY (n <= 0))
     {
       if (buffer != NULL)
-        dill_buffer_give (pool, buffer);
+        dill_buffer_give (&dill_thread_self->buffers, buffer);
       return n == 0 ? ended (connection) : failed (connection);
     }
 
-  is_plain = reception.message.msg_controllen == 0 && !(reception.message.msg_flags & MSG_CTRUNC);
-  if (is_plain && (size_t) n < reception.room && !(watch->ready & DILL_HUP))
+  is_plain = reception->message.msg_controllen == 0 && !(reception->message.msg_flags & MSG_CTRUNC);
+  if (is_plain && (size_t) n < reception->room && !(watch->ready & DILL_HUP))
     watch->ready &= (uint8_t) ~DILL_IN;
   else
     watch->ready |= DILL_IN;
 
-  ahead = (size_t) n > reception.wanted ? (size_t) n - reception.wanted : 0;
-  if (cursor != NULL)
-    dill_iolist_advance (cursor, (size_t) n - ahead);
+  ahead = (size_t) n > reception->wanted ? (size_t) n - reception->wanted : 0;
+  *n_taken = (size_t) n - ahead;
   if (G_LIKELY (is_plain && ahead == 0))
     {
       connection->descriptor_error = 0;
       if (buffer != NULL)
-        dill_buffer_give (pool, buffer);
+        dill_buffer_give (&dill_thread_self->buffers, buffer);
       return DILL_ATTEMPT_DONE;
     }
 
-  keep_descriptor (connection, &reception);
+  keep_descriptor (connection, reception);
   if (buffer != NULL)
     {
       /* With nothing in it, this gives it back, and closes the descriptor of a byte that was taken. */
@@ -277,4 +267,52 @@ dill_connection_receive (struct dill_connection *connection, struct dill_iolist_
     drop_descriptor (connection);
 
   return DILL_ATTEMPT_DONE;
+}
+
+enum dill_attempt
+dill_connection_receive (struct dill_connection *connection, struct dill_iolist_cursor *cursor,
+                         int64_t deadline)
+{
+  struct iovec pieces[DILL_IOLIST_BATCH + 1];
+  char scratch[SCRATCH_SIZE];
+  struct reception reception;
+  enum dill_attempt attempt;
+  size_t n_taken;
+  bool is_guess;
+
+  if (!is_worth_a_try (connection, cursor != NULL, deadline, &is_guess))
+    return DILL_ATTEMPT_AGAIN;
+
+  reception.pieces = pieces;
+  lay_out (&reception, cursor, scratch);
+  if (reception.buffer == NULL && cursor == NULL)
+    {
+      errno = ENOMEM;
+      return DILL_ATTEMPT_FAILED;
+    }
+
+  attempt = receive (connection, &reception, is_guess, &n_taken);
+  if (attempt == DILL_ATTEMPT_DONE && cursor != NULL)
+    dill_iolist_advance (cursor, n_taken);
+  return attempt;
+}
+
+enum dill_attempt
+dill_connection_receive_piece (struct dill_connection *connection, void *buf, size_t len, int64_t deadline,
+                               size_t *n_taken)
+{
+  struct iovec pieces[2];
+  struct reception reception;
+  bool is_guess;
+
+  if (!is_worth_a_try (connection, true, deadline, &is_guess))
+    return DILL_ATTEMPT_AGAIN;
+
+  pieces[0].iov_base = buf;
+  pieces[0].iov_len = len;
+  reception.pieces = pieces;
+  reception.n_pieces = 1;
+  reception.wanted = len;
+  add_buffer (&reception);
+  return receive (connection, &reception, is_guess, n_taken);
 }

@@ -109,12 +109,3 @@ dill_socket_drop_extras (int fd)
 
   return found;
 }
-
-bool
-dill_socket_can_wait (int64_t deadline)
-{
-  if (deadline == 0 || (deadline > 0 && deadline <= dill_now ()))
-    return false;
-
-  return dill_wait_allowed () == 0;
-}

@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include "engine/wait.h"
+#include <dillipc/dill-time.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,4 +24,11 @@ bool dill_socket_drop_extras (int fd);
 
 /* Whether an operation with DEADLINE can wait at all.  One that cannot, because the time has come or the coroutine was
  * cancelled, asks the kernel even for what was not ready when somebody last looked. */
-bool dill_socket_can_wait (int64_t deadline);
+static inline bool
+dill_socket_can_wait (int64_t deadline)
+{
+  if (deadline == 0 || (deadline > 0 && deadline <= dill_now ()))
+    return false;
+
+  return dill_wait_allowed () == 0;
+}

@@ -63,14 +63,10 @@ dill_transfer_begin_send (struct dill_transfer *transfer, struct dill_framing *f
 int
 dill_transfer_begin_receive (struct dill_transfer *transfer, struct dill_framing *framing, int64_t deadline)
 {
-  const struct dill_read_ahead_vfs *read_ahead;
-
   if (dill_wait_allowed () < 0 || begin (transfer, framing, &framing->in, deadline) < 0)
     return -1;
 
-  read_ahead = transfer->object->query (transfer->object, dill_read_ahead_type);
-  if (read_ahead != NULL && read_ahead->brecvl == transfer->stream->brecvl)
-    transfer->read_ahead = read_ahead;
+  transfer->native = dill_native_from (transfer->stream);
   return 0;
 }
 
@@ -136,7 +132,7 @@ static int
 receive_ahead (struct dill_transfer *transfer)
 {
   bool has_begun = transfer->has_begun;
-  int rc = finish_call (transfer, transfer->read_ahead->receive (transfer->stream, transfer->deadline));
+  int rc = finish_call (transfer, transfer->native->vfs->receive (transfer->native, transfer->deadline));
 
   if (rc == 0)
     transfer->has_begun = has_begun; /* they are there, but nobody has taken one */
@@ -159,7 +155,7 @@ go_on (struct dill_transfer *transfer)
     }
 
   if (transfer->deadline == 0)
-    return finish_call (transfer, dill_wait_try_on (&transfer->trial, transfer->read_ahead != NULL ? DILL_TRIAL_STEPS
+    return finish_call (transfer, dill_wait_try_on (&transfer->trial, transfer->native != NULL ? DILL_TRIAL_STEPS
                                                                                                    : N_BYTES_TRIED));
 
   if (!dill_wait_is_due ())
@@ -173,16 +169,16 @@ go_on (struct dill_transfer *transfer)
 ssize_t
 dill_transfer_look (struct dill_transfer *transfer, const char **bytes, char *scratch, size_t max)
 {
-  const struct dill_read_ahead_vfs *read_ahead = transfer->read_ahead;
+  struct dill_native *native = transfer->native;
   size_t length;
 
-  if (read_ahead != NULL && (length = read_ahead->look (transfer->stream, bytes)) > 0)
+  if (native != NULL && (length = native->vfs->look (native, bytes)) > 0)
     return (ssize_t) length;
 
   if (go_on (transfer) < 0)
     return -1;
 
-  if (read_ahead == NULL)
+  if (native == NULL)
     {
       /* The first byte alone: if it is missing, the stream has ended between two messages. */
       struct dill_iolist item = { .iol_base = scratch, .iol_len = transfer->has_begun ? max : 1 };
@@ -194,15 +190,15 @@ dill_transfer_look (struct dill_transfer *transfer, const char **bytes, char *sc
   if (receive_ahead (transfer) < 0)
     return -1;
 
-  return (ssize_t) read_ahead->look (transfer->stream, bytes);
+  return (ssize_t) native->vfs->look (native, bytes);
 }
 
 void
 dill_transfer_take (struct dill_transfer *transfer, size_t length)
 {
   transfer->has_begun = true;
-  if (transfer->read_ahead != NULL)
-    transfer->read_ahead->take (transfer->stream, length);
+  if (transfer->native != NULL)
+    transfer->native->vfs->take (transfer->native, length);
 }
 
 int
@@ -264,8 +260,8 @@ dill_transfer_fill (struct dill_transfer *transfer, const struct dill_iolist *fi
   size_t there;
 
   /* Without asking whether waiting is allowed: what has come is the receiver's, though it was cancelled since. */
-  if (length > 0 && transfer->read_ahead != NULL
-      && (there = transfer->read_ahead->look (transfer->stream, &bytes)) > 0)
+  if (length > 0 && transfer->native != NULL
+      && (there = transfer->native->vfs->look (transfer->native, &bytes)) > 0)
     {
       if (there > length)
         there = length;

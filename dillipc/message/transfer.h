@@ -12,7 +12,7 @@
 #include "engine/wait.h"
 #include "message/framing.h"
 #include "stream/iolist.h"
-#include "stream/read-ahead.h"
+#include "stream/native.h"
 
 struct dill_transfer
 {
@@ -20,7 +20,7 @@ struct dill_transfer
   int below;
   struct dill_hvfs *object; /* behind BELOW */
   struct dill_bsock_vfs *stream;
-  const struct dill_read_ahead_vfs *read_ahead; /* NULL: the stream does not have it */
+  struct dill_native *native; /* the same, when received from, if it is one of the library's own; otherwise NULL */
   int64_t deadline;
   struct dill_trial trial;
   bool is_settled; /* DEADLINE was looked at */
