@@ -12,7 +12,7 @@
  * in which dill_go_begin () returns twice: first on the new stack, where it calls the first one, then, when the
  * coroutine waits or has ended, on the starter's.  The first time the frame pointer still is the old one, by which it
  * finds what it has to pass on; it holds an array of a length unknown to the compiler, which forces it to use a frame
- * pointer.
+ * pointer.  A coroutine that has ended without a wait may return from there, and calls dill_go_begin () again.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -9,6 +9,7 @@
  *   Pushes the same frame and calls dill_context_begin () with its arguments and the stack pointer.  Returns 1 on the
  *   stack that it is told, with all other registers as the caller had them, or 0 at once.  In the former case the frame
  *   stays behind for the second return, which is the end of a dill_context_exchange () and therefore gives 0 as well.
+ *   With DILL_CONTEXT_HAS_WAY_BACK it is also called on the new stack, and makes the second return itself.
  *
  * dill_context_entry
  *   The first frame of a flow made by dill_context_init () (context.c), whose function and argument it finds in

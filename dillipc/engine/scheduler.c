@@ -39,7 +39,7 @@ dill_flow_init (struct dill_flow *coroutine, struct dill_engine *engine, const s
   coroutine->site = site;
   coroutine->abandon = abandon;
   coroutine->main_depth = 0;
-  coroutine->by_scheduler = false;
+  coroutine->resumed_by = DILL_BY_OTHERS;
   coroutine->canceled = false;
   coroutine->n_closing = 0;
   coroutine->name[0] = '\0';
@@ -48,21 +48,21 @@ dill_flow_init (struct dill_flow *coroutine, struct dill_engine *engine, const s
 
 /* Puts COROUTINE on top of the chain; returns who was there. */
 static struct dill_flow *
-push (struct dill_thread *thread, struct dill_flow *coroutine, bool by_scheduler)
+push (struct dill_thread *thread, struct dill_flow *coroutine, enum dill_resumed_by by)
 {
   struct dill_flow *self = thread->current;
 
   coroutine->resumer = self;
   coroutine->main_depth = g_main_depth ();
-  coroutine->by_scheduler = by_scheduler;
+  coroutine->resumed_by = by;
   thread->current = coroutine;
   return self;
 }
 
 static void
-enter (struct dill_thread *thread, struct dill_flow *coroutine, bool by_scheduler)
+enter (struct dill_thread *thread, struct dill_flow *coroutine, enum dill_resumed_by by)
 {
-  struct dill_flow *self = push (thread, coroutine, by_scheduler);
+  struct dill_flow *self = push (thread, coroutine, by);
 
   dill_context_switch (&self->context, &coroutine->context);
   dill_thread_reap (thread);
@@ -71,14 +71,14 @@ enter (struct dill_thread *thread, struct dill_flow *coroutine, bool by_schedule
 void
 dill_scheduler_resume (struct dill_thread *thread, struct dill_flow *coroutine)
 {
-  enter (thread, coroutine, false);
+  enter (thread, coroutine, DILL_BY_OTHERS);
 }
 
 void *
 dill_scheduler_begin (struct dill_thread *thread, struct dill_flow *coroutine, void *suspended_sp, void *stack,
                       size_t size)
 {
-  struct dill_flow *self = push (thread, coroutine, false);
+  struct dill_flow *self = push (thread, coroutine, DILL_BY_STARTER);
   void *sp = dill_context_init_bare (&coroutine->context, stack, size);
 
   dill_context_suspended_at (&self->context, suspended_sp, &coroutine->context);
@@ -116,7 +116,7 @@ successor (struct dill_flow *coroutine)
   struct dill_flow *next;
   struct dill_wait *wait;
 
-  if (!coroutine->by_scheduler || engine->quota == 0 || dill_list_is_empty (&engine->ready))
+  if (coroutine->resumed_by != DILL_BY_SCHEDULER || engine->quota == 0 || dill_list_is_empty (&engine->ready))
     return coroutine->resumer;
 
   wait = dill_container_of (engine->ready.next, struct dill_wait, link);
@@ -129,7 +129,7 @@ successor (struct dill_flow *coroutine)
   wait->resumed = true;
   next->resumer = coroutine->resumer;
   next->main_depth = coroutine->main_depth;
-  next->by_scheduler = true;
+  next->resumed_by = DILL_BY_SCHEDULER;
   return next;
 }
 
@@ -141,7 +141,9 @@ leave_inherited (struct dill_flow *coroutine)
   return coroutine->resumer;
 }
 
-void
+/* In one place, though a linker that optimises would like to have it in many: a switch that ends in a return goes where the
+ * processor expects only if all flows are suspended in the same one. */
+__attribute__ ((noinline)) void
 dill_scheduler_suspend (struct dill_thread *thread)
 {
   struct dill_flow *self = thread->current;
@@ -155,8 +157,9 @@ dill_scheduler_suspend (struct dill_thread *thread)
   dill_thread_reap (thread);
 }
 
-void
-dill_scheduler_exit (struct dill_thread *thread, const struct dill_stack *stack)
+/* The end of the running coroutine but for the switch to whoever is next.  Returns it. */
+static inline struct dill_flow *
+end (struct dill_thread *thread, const struct dill_stack *stack)
 {
   struct dill_flow *self = thread->current;
 
@@ -176,8 +179,32 @@ dill_scheduler_exit (struct dill_thread *thread, const struct dill_stack *stack)
       thread->ended_stack.base = stack->base;
       thread->ended_stack.size = stack->size;
     }
+  return self;
+}
+
+void
+dill_scheduler_exit (struct dill_thread *thread, const struct dill_stack *stack)
+{
+  struct dill_flow *self = end (thread, stack);
+
   thread->current = dill_engine_is_inherited (self->engine) ? leave_inherited (self) : successor (self);
   dill_context_leave (&self->context, &thread->current->context);
+}
+
+bool
+dill_scheduler_has_way_back (const struct dill_thread *thread)
+{
+  const struct dill_flow *self = thread->current;
+
+  return DILL_CONTEXT_HAS_WAY_BACK && self->resumed_by == DILL_BY_STARTER && !dill_context_has_listeners ()
+         && !dill_engine_is_inherited (self->engine);
+}
+
+void
+dill_scheduler_go_back (struct dill_thread *thread, const struct dill_stack *stack)
+{
+  thread->current = end (thread, stack)->resumer;
+  thread->way_back = dill_context_way_back (&thread->current->context);
 }
 
 void
@@ -201,7 +228,7 @@ dill_scheduler_cancel (struct dill_thread *thread, struct dill_flow *coroutine)
     dill_wait_wake (wait, DILL_CANCELED);
   dill_list_remove (&wait->link);
   wait->resumed = true;
-  enter (thread, coroutine, false);
+  enter (thread, coroutine, DILL_BY_OTHERS);
 }
 
 bool
@@ -218,7 +245,7 @@ dill_scheduler_run (struct dill_thread *thread, struct dill_engine *engine)
       if (wait->coroutine == NULL)
         return true;
 
-      enter (thread, wait->coroutine, true);
+      enter (thread, wait->coroutine, DILL_BY_SCHEDULER);
     }
 
   return false;

@@ -23,6 +23,14 @@ struct dill_stack;
 struct dill_thread;
 struct dill_wait;
 
+/* Who has resumed a coroutine. */
+enum dill_resumed_by
+{
+  DILL_BY_STARTER,   /* it runs for the first time, and its starter waits in dill_go_begin () */
+  DILL_BY_OTHERS,
+  DILL_BY_SCHEDULER  /* the scheduler's loop */
+};
+
 struct dill_flow
 {
   struct dill_context context;
@@ -35,7 +43,7 @@ struct dill_flow
   void (*abandon) (struct dill_flow *coroutine); /* its engine has ended: it will never run again */
   const struct dill_go_site *site; /* where it was started */
   int main_depth;                  /* g_main_depth () when it was resumed */
-  bool by_scheduler;               /* its resumer is the scheduler's loop */
+  enum dill_resumed_by resumed_by;
   bool canceled;
   unsigned n_closing; /* how many hvfs.close functions are running on it */
   char name[32];
@@ -58,6 +66,13 @@ void dill_scheduler_suspend (struct dill_thread *thread);
 
 /* Ends the running coroutine.  Its STACK goes back to the pool, unless that is NULL, once another flow runs. */
 void dill_scheduler_exit (struct dill_thread *thread, const struct dill_stack *stack) __attribute__ ((noreturn));
+
+/* Whether the running coroutine, which ends, can go back to its starter the way it came (coroutine/context.h). */
+bool dill_scheduler_has_way_back (const struct dill_thread *thread);
+
+/* Then this ends it like dill_scheduler_exit (), but returns, on its stack still.  Nothing must happen any more until
+ * dill_go_begin () is called. */
+void dill_scheduler_go_back (struct dill_thread *thread, const struct dill_stack *stack);
 
 /* pthread_exit () in another flow has come back to the stack of FLOW, with whoever was on top of it gone. */
 void dill_scheduler_return (struct dill_thread *thread, struct dill_flow *flow);

@@ -25,6 +25,8 @@ struct dill_thread
   struct dill_context ended;
   struct dill_stack ended_stack;
 
+  void *way_back; /* what dill_go_prepare () is about to return to a coroutine that has ended, or NULL */
+
   struct dill_list engines;           /* one for each GMainContext in use; changed under the lock of lock.h */
   struct dill_list errands;           /* what other threads have left to do; under that lock */
   struct dill_engine *recent_engine;  /* the one looked up last, or NULL */

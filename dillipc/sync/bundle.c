@@ -295,12 +295,25 @@ dill_member_new (struct dill_thread *thread, const struct dill_go_site *site, in
   return member;
 }
 
-void
-dill_member_exit (struct dill_thread *thread)
+/* The running coroutine ends.  Returns its stack if that is to be given back. */
+static inline const struct dill_stack *
+leave (struct dill_thread *thread)
 {
   struct dill_member *member = dill_container_of (thread->current, struct dill_member, coroutine);
   bool stays = member->bundle == &member->own || member->stack.slab == NULL;
 
   leave_bundle (member);
-  dill_scheduler_exit (thread, stays ? NULL : &member->stack);
+  return stays ? NULL : &member->stack;
+}
+
+void
+dill_member_exit (struct dill_thread *thread)
+{
+  dill_scheduler_exit (thread, leave (thread));
+}
+
+void
+dill_member_go_back (struct dill_thread *thread)
+{
+  dill_scheduler_go_back (thread, leave (thread));
 }

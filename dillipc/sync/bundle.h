@@ -45,3 +45,6 @@ size_t dill_member_overhead (void);
 
 /* Ends the running member. */
 void dill_member_exit (struct dill_thread *thread) __attribute__ ((noreturn));
+
+/* The same where dill_scheduler_has_way_back (): returns, as dill_scheduler_go_back () does. */
+void dill_member_go_back (struct dill_thread *thread);

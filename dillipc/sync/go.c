@@ -57,13 +57,33 @@ dill_bundle_spawn (int bundle, DillFunc func, void *data)
   return dill_go_function (&site, bundle, NULL, 0, func, data);
 }
 
+/* The frame of the starter of a coroutine that has just ended, or NULL. */
+static inline void *
+take_way_back (void)
+{
+  struct dill_thread *thread = dill_thread_self;
+  void *way_back;
+
+  if (!DILL_CONTEXT_HAS_WAY_BACK || thread == NULL)
+    return NULL;
+
+  way_back = thread->way_back;
+  thread->way_back = NULL;
+  return way_back;
+}
+
 /* Called by dill_go_begin (), which is assembly. */
 void *
 dill_go_prepare (int *handle, const struct dill_go_site *site, int bundle, void *mem, size_t len, void *suspended_sp)
 {
-  struct dill_thread *thread = dill_wait_get_thread ();
+  void *way_back = take_way_back ();
+  struct dill_thread *thread;
   struct dill_member *member;
 
+  if (way_back != NULL)
+    return way_back;
+
+  thread = dill_wait_get_thread ();
   if (thread == NULL || (member = dill_member_new (thread, site, bundle, mem, len, handle)) == NULL)
     {
       *handle = -1;
@@ -77,7 +97,12 @@ dill_go_prepare (int *handle, const struct dill_go_site *site, int bundle, void 
 void
 dill_go_end (void)
 {
-  dill_member_exit (dill_thread_self);
+  struct dill_thread *thread = dill_thread_self;
+
+  if (!dill_scheduler_has_way_back (thread))
+    dill_member_exit (thread);
+
+  dill_member_go_back (thread);
 }
 
 void

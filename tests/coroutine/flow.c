@@ -67,6 +67,7 @@ flow_new (void)
             memset (flows[i].stack + FLOW_STACK_SIZE, CANARY, CANARY_SIZE);
           }
         flows[i].in_use = true;
+        flows[i].was_resumed = false;
         return &flows[i];
       }
   abort ();
@@ -76,6 +77,7 @@ void
 flow_resume (struct flow *flow)
 {
   flow->resumer = flow_current;
+  flow->was_resumed = true;
   flow_current = flow;
   dill_context_switch (&flow->resumer->context, &flow->context);
 }

@@ -18,6 +18,7 @@ struct flow
   struct flow *resumer;
   bool in_use;
   bool ended;
+  bool was_resumed;
   char *stack;
 };
 

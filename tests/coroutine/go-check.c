@@ -8,6 +8,7 @@
 #include "stack-alignment.h"
 
 #include <errno.h>
+#include <fenv.h>
 #include <string.h>
 
 #if defined(WITH_UCONTEXT)
@@ -175,6 +176,57 @@ check_go_value (void)
   check (sum == 21 && handle >= 0, "what the call returns is dropped");
 }
 
+/* One that ends at once, with the processor in another mode, started among variables in registers. */
+static dill_coroutine void
+round_upwards (long value)
+{
+  fesetround (FE_UPWARD);
+  sum += value;
+}
+
+static bool
+rounds_to_nearest (double one, double little)
+{
+  return one + little == one && fegetround () == FE_TONEAREST;
+}
+
+__attribute__ ((noinline)) static long
+start_and_compute (long a, long b, long c, long d, long e, long f)
+{
+  for (int i = 0; i < 3; i++)
+    {
+      dill_go (round_upwards (a + b));
+      a += b, b += c, c += d, d += e, e += f;
+    }
+  return a + 2 * b + 3 * c + 4 * d + 5 * e + 6 * f;
+}
+
+static void
+check_go_leaves_all_as_it_was (void)
+{
+  sum = 0;
+  check (start_and_compute (1, 20, 300, 4000, 50000, 600000) == 23083701 && sum == 5323,
+         "one that ends at once harms no register");
+  check (rounds_to_nearest (1.0, 0x1p-120), "and leaves the processor's mode as it was");
+}
+
+static dill_coroutine void
+start_another (int depth)
+{
+  sum++;
+  if (depth > 0)
+    dill_go (start_another (depth - 1));
+  sum++;
+}
+
+static void
+check_go_nested (void)
+{
+  sum = 0;
+  dill_go (start_another (20));
+  check (sum == 42, "one that ends at once may have started others");
+}
+
 static void
 check_go_refused (void)
 {
@@ -201,6 +253,8 @@ check_go (void)
   check_go_many_times ();
   check_go_starters ();
   check_go_value ();
+  check_go_leaves_all_as_it_was ();
+  check_go_nested ();
   check_go_refused ();
 }
 

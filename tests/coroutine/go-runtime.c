@@ -29,12 +29,19 @@ new_flow (int *handle, const struct dill_go_site *site, int bundle, void *mem, s
 
 #if !defined(WITH_UCONTEXT)
 
+static void *way_back;
+
 void *
 dill_go_prepare (int *handle, const struct dill_go_site *site, int bundle, void *mem, size_t len, void *suspended_sp)
 {
-  struct flow *flow = new_flow (handle, site, bundle, mem, len);
-  void *sp;
+  struct flow *flow;
+  void *sp = way_back;
 
+  way_back = NULL;
+  if (sp != NULL)
+    return sp;
+
+  flow = new_flow (handle, site, bundle, mem, len);
   if (flow == NULL)
     return NULL;
 
@@ -48,7 +55,12 @@ dill_go_prepare (int *handle, const struct dill_go_site *site, int bundle, void 
 void
 dill_go_end (void)
 {
-  flow_end ();
+  if (!DILL_CONTEXT_HAS_WAY_BACK || dill_context_has_listeners () || flow_current->was_resumed)
+    flow_end ();
+
+  flow_current->ended = true;
+  flow_current = flow_current->resumer;
+  way_back = dill_context_way_back (&flow_current->context);
 }
 
 #endif
