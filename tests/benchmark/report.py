@@ -45,21 +45,22 @@ def microseconds(work, cpu_us, system):
 
 
 def main_table(results):
-    yield "| work | epoll, per second | dillipc | goal | | by processor time of the server | µs of that, and epoll's |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| work | epoll, per second | dillipc | goal | | bare | by processor time of the server | µs of that, and epoll's |"
+    yield "|---|---|---|---|---|---|---|---|"
     for work, summaries, cpu, cpu_us in results.rows:
         rate = summaries.get("rate", (0,))[0]
         shown = [system for system in summaries if "dillipc" in system]
         for system in shown:
             goal = work.goals.get(system)
             option = system.partition(":")[2]
-            yield "| %s%s | %s | %s | %s | %s | %s | %s |" % (
+            yield "| %s%s | %s | %s | %s | %s | %s | %s | %s |" % (
                 work.name,
                 " (%s)" % {"main": "on the main stack", "spin": "with dill_set_spin (15)"}[option] if option else "",
                 "{:,.0f}".format(rate),
                 ratio(summaries[system]),
                 "≥ %.2f" % goal if goal else "",
                 verdict(summaries[system][0] >= goal) if goal else "",
+                ratio(summaries["server-bare"]) if "server-bare" in summaries else "",
                 ratio(cpu[system]) if system in cpu else "",
                 microseconds(work, cpu_us, system),
             )

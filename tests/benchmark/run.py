@@ -20,12 +20,15 @@ import report
 from measure import Bench, Missing, describe_machine
 
 YARDSTICK = "server-epoll"
+BARE = "server-bare"
 STREAMS = [YARDSTICK, "server-dillipc", "server-blocking", "server-gsource", "server-gio", "server-uv"]
-ONE = [YARDSTICK, "server-dillipc", "server-dillipc:main", "server-dillipc:spin"] + STREAMS[2:]
-TWO = [YARDSTICK, "server-dillipc", "server-dillipc:spin"] + STREAMS[2:]
-LOOPS = [YARDSTICK, "server-dillipc", "server-gsource", "server-gio", "server-uv"]
+ONE = [YARDSTICK, BARE, "server-dillipc", "server-dillipc:main", "server-dillipc:spin"] + STREAMS[2:]
+TWO = [YARDSTICK, BARE, "server-dillipc", "server-dillipc:spin"] + STREAMS[2:]
+ACCEPTING = [YARDSTICK, BARE] + STREAMS[1:]
+LOOPS = [YARDSTICK, BARE, "server-dillipc", "server-gsource", "server-gio", "server-uv"]
+FRAMES = [YARDSTICK, "server-dillipc"]
 # Those whose turns of the loop do not grow with the connections: the others take minutes to accept ten thousand.
-SCALING = [YARDSTICK, "server-dillipc", "server-uv"]
+SCALING = [YARDSTICK, BARE, "server-dillipc", "server-uv"]
 PAIRS = [YARDSTICK, "pair-dillipc", "pair-zeromq", "pair-nng", "pair-gdbus"]
 
 SPARE_DESCRIPTORS = 100
@@ -63,11 +66,11 @@ def works(quick):
         Work("1 among 1,000 idle", LOOPS, {"server-dillipc": 0.92}, idle=1000),
         Work("1 among 10,000 idle", SCALING, {"server-dillipc": 0.92}, idle=10000, slow=True),
         Work("1 among {:,} idle".format(idle), SCALING, {"server-dillipc": 0.9}, idle=idle, slow=True),
-        Work("accept, echo, close", STREAMS, {"server-dillipc": 1.1}, work="accept", size=1),
+        Work("accept, echo, close", ACCEPTING, {"server-dillipc": 1.1}, work="accept", size=1),
         Work("stream of 64 KiB pieces", STREAMS, {"server-dillipc": 1.0}, work="sink", size=65536),
         Work("stream of 4 KiB pieces", STREAMS, {"server-dillipc": 1.0}, work="sink", size=4096),
         Work("stream of 256-byte pieces", STREAMS, {"server-dillipc": 1.0}, work="sink", size=256),
-        Work("framed messages of 64 bytes", LOOPS[:2], {"server-dillipc": 5.0}, work="frames", size=64),
+        Work("framed messages of 64 bytes", FRAMES, {"server-dillipc": 5.0}, work="frames", size=64),
         Work("both ends, one core", PAIRS, {}),
     ]
 
