@@ -121,7 +121,7 @@ dill_bsend (int s, const void *buf, size_t len, int64_t deadline)
   struct dill_bsock_vfs *vfs = find (s);
   struct dill_native *stream;
 
-  if (G_UNLIKELY (vfs == NULL || !is_short (buf, len) || (stream = dill_native_from (vfs)) == NULL))
+  if (G_UNLIKELY (vfs == NULL || !is_short (buf, len) || (stream = dill_native_to (vfs)) == NULL))
     return send_alone (vfs, buf, len, deadline);
 
   return (int) dill_wait_fairly (stream->vfs->bsend (stream, buf, len, deadline), deadline);

@@ -55,7 +55,14 @@ dill_native_init (struct dill_native *stream, const struct dill_native_vfs *vfs)
   stream->vfs = vfs;
 }
 
-/* The stream with this table, or NULL if it is not one of the library's own. */
+/* The stream with this table, to send to or to receive from.  NULL: it is not one of the library's own, or the program
+ * has put a function of its own there, which is to see all that passes. */
+static inline struct dill_native *
+dill_native_to (struct dill_bsock_vfs *bsock)
+{
+  return bsock->bsendl == dill_native_bsendl ? (struct dill_native *) (void *) bsock : NULL;
+}
+
 static inline struct dill_native *
 dill_native_from (struct dill_bsock_vfs *bsock)
 {

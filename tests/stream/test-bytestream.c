@@ -3,7 +3,7 @@
  * Pins: exactly those come that were asked for, in order, whatever pieces they are asked for in, and a NULL buffer
  * drops exactly so many; brecv_some () gives what there is, and leaves the stream whole; a length of 0 needs no buffer;
  * wrong arguments harm nothing; what needs no waiting is done after the deadline too; and one that is far
- * away never comes.
+ * away never comes.  A function that the program has put into a stream's table sees all that passes, however short.
  *
  * Relies on IPC connections as the streams.  What failures leave behind is in test-bytestream-failures.c.
  *
@@ -227,6 +227,56 @@ test_far_deadlines (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSE
     }
 }
 
+/* What stood in the tables of a sender and a receiver before, and what has passed since. */
+static struct
+{
+  struct dill_bsock_vfs original;
+  gsize n_sent, n_received;
+} watched;
+
+static int
+watch_bsendl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
+{
+  watched.n_sent += first->iol_len;
+  return watched.original.bsendl (vfs, first, last, deadline);
+}
+
+static int
+watch_brecvl (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill_iolist *last, int64_t deadline)
+{
+  watched.n_received += first->iol_len;
+  return watched.original.brecvl (vfs, first, last, deadline);
+}
+
+static void
+test_replaced_functions (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  static const gsize lengths[] = { 1, 1024, 1025, 3000 };
+  struct dill_bsock_vfs *sender, *receiver;
+  guint8 bytes[3000];
+  gsize total = 0;
+  int s[2];
+
+  make_pair (s);
+  sender = dill_hquery (s[0], dill_bsock_type);
+  receiver = dill_hquery (s[1], dill_bsock_type);
+  watched.original = (struct dill_bsock_vfs) { sender->bsendl, receiver->brecvl };
+  sender->bsendl = watch_bsendl;
+  receiver->brecvl = watch_brecvl;
+  for (guint i = 0; i < G_N_ELEMENTS (lengths); i++)
+    {
+      fill_bytes (bytes, lengths[i], total);
+      g_assert_no_errno (dill_bsend (s[0], bytes, lengths[i], soon ()));
+      memset (bytes, 0xA5, sizeof bytes);
+      g_assert_no_errno (dill_brecv (s[1], bytes, lengths[i], soon ()));
+      total += lengths[i];
+      g_assert_cmpuint (bytes[lengths[i] - 1], ==, byte_at (total - 1));
+      g_assert_cmpuint (watched.n_sent, ==, total);
+      g_assert_cmpuint (watched.n_received, ==, total);
+    }
+  close_pair (s);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -242,5 +292,6 @@ main (int argc, char **argv)
   test_add ("/bytestream/deadline/far", test_far_deadlines);
   test_add ("/bytestream/brecv-some", test_brecv_some);
   test_add ("/bytestream/null-buffer", test_null_buffer);
+  test_add ("/bytestream/replaced-functions", test_replaced_functions);
   return g_test_run ();
 }
