@@ -6,6 +6,7 @@
 #   gcc         the default build, with packaging and documentation, and once more by gtester; dill_go () by all compilers
 #   clang       the default build by clang
 #   poller      with GLib's own polling instead of epoll, and optimised as for a release
+#   lto         the layers, optimised as for a release and at link time, as most distributions build packages
 #   sanitizers  with AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
 #   tsan        the tests with threads, several contexts, and forks, with clang's ThreadSanitizer
 #   valgrind    some programs of each layer under Valgrind's memcheck, with its search for leaks
@@ -23,7 +24,7 @@ set -eu
 cd "$(dirname "$0")/.."
 source_dir=$PWD
 build_root=${BUILD_ROOT:-$source_dir/build}
-all_stages='gcc clang poller sanitizers tsan valgrind no-sockets ucontext aarch64 fuzz'
+all_stages='gcc clang poller lto sanitizers tsan valgrind no-sockets ucontext aarch64 fuzz'
 
 # What the stages of that name run: it has to be worth its time.  "meson test --setup=NAME" in such a build runs all.
 tsan_tests='
@@ -207,6 +208,9 @@ prepare_aarch64 ()
   fi
 }
 
+# The options that select the tests of the layers.
+layers=$(printf -- '--suite %s ' coroutine engine sync stream ipc message glib)
+
 # The layers, without what is not built for the processor, or is the same for all.
 run_aarch64 ()
 {
@@ -219,8 +223,7 @@ run_aarch64 ()
   fi
 
   printf "[constants]\nsysroot = '%s'\n" "$sysroot" >"$sysroot.ini"
-  suites=$(printf -- '--suite %s ' coroutine engine sync stream ipc message glib)
-  build_and_test aarch64 cross "$suites --no-suite compilers" \
+  build_and_test aarch64 cross "$layers --no-suite compilers" \
     --cross-file "$sysroot.ini" --cross-file tests/cross/aarch64.ini -Dexamples=false -Ddocs=disabled
 }
 
@@ -239,6 +242,9 @@ run_stage ()
       ;;
     poller)
       build_and_test poller gcc '--no-suite packaging --no-suite compilers' -Dpoller=glib --buildtype=release
+      ;;
+    lto)
+      build_and_test lto gcc "$layers --no-suite compilers" -Db_lto=true --buildtype=release -Dexamples=false -Ddocs=disabled
       ;;
     sanitizers)
       (

@@ -123,6 +123,12 @@ class Bench:
         server.send_signal(signal.SIGUSR1)
         return int(server.stderr.readline())
 
+    def alone(self, system, work, size, operations):
+        """Nanoseconds of one operation of a server and its client in one thread."""
+        command = self.pin([self.program("alone"), work, self.socket(), size, system, operations], 0)
+        output = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, timeout=PATIENCE).stdout
+        return float(output)
+
     def coroutines(self, *arguments):
         """The figures of the program coroutines, by name."""
         command = self.pin([self.program("coroutines"), *arguments], 0)

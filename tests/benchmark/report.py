@@ -24,7 +24,7 @@ class Results:
         self.machine, self.n_rounds, self.seconds = machine, n_rounds, seconds
         # Rows: what was done, ratios of rates and of work for a second of processor time, and microseconds of that.
         self.rows, self.costs, self.missing = [], {}, set()
-        self.connection = {}
+        self.alone, self.connection = {}, {}
         self.speed, self.many, self.timers, self.handles, self.idle = {}, {}, {}, {}, {}
 
 
@@ -75,6 +75,13 @@ def others_table(results):
     for work, summaries, *_ in results.rows:
         cells = ["%.2f" % summaries[name][0] if name in summaries else "" for name in names]
         yield "| %s | %s |" % (work.name, " | ".join(cells))
+
+
+def alone_table(results):
+    yield "| work | epoll, ns | dillipc |"
+    yield "|---|---|---|"
+    for name, (base, summary) in results.alone.items():
+        yield "| %s | %s | %s |" % (name, "{:,.0f}".format(base), ratio(summary))
 
 
 def costs_table(results):
@@ -171,6 +178,7 @@ def text(results):
     for title, table in (
         ("## Against the epoll loop", main_table),
         ("## Against others", others_table),
+        ("## Server and client in one thread, one operation at a time", alone_table),
         ("## System calls and allocations of the server for one operation", costs_table),
         ("## Coroutines", speed_table),
         ("### Very many", many_table),

@@ -103,6 +103,17 @@ def measure_work(bench, work, n_rounds, seconds, missing):
     return ratios, cpu_ratios, cpu_us
 
 
+def measure_alone(bench, quick):
+    """By work: nanoseconds of the epoll loop, and ratios to it."""
+    n_rounds, operations = (2, 10000) if quick else (9, 100000)
+    results = {}
+    for name, work, size in (("ping-pong", "echo", 64), ("accept, echo, close", "accept", 1)):
+        progress("in one thread: " + name)
+        rounds = [[bench.alone(system, work, size, operations) for system in ("epoll", "dillipc")] for _ in range(n_rounds)]
+        results[name] = (statistics.median(base for base, _ in rounds), summary([base / each for base, each in rounds]))
+    return results
+
+
 def summary(values):
     """Median, lower and upper quarter."""
     quarters = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
@@ -124,6 +135,7 @@ def main():
         measured = measure_work(bench, work, rounds, seconds, results.missing)
         results.rows.append((work, *({system: summary(values) for system, values in each.items()} for each in measured)))
 
+    results.alone = measure_alone(bench, options.quick)
     for system in LOOPS:
         progress("counting: " + system)
         try:

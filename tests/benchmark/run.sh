@@ -17,7 +17,7 @@ build=${BUILD_ROOT:-build}/benchmark
 sh tests/tools/install-missing.sh benchmark
 if [ ! -f "$build/build.ninja" ]
 then
-  meson setup --buildtype=release -Db_ndebug=true -Dexamples=false -Ddocs=disabled "$build" >/dev/null
+  meson setup --buildtype=release -Db_lto=true -Db_ndebug=true -Dexamples=false -Ddocs=disabled "$build" >/dev/null
 fi
 ninja -C "$build" benchmark-programs >/dev/null
 exec python3 -B tests/benchmark/run.py "$@" "$build/tests/benchmark"
