@@ -1,56 +1,25 @@
 /* handle.c: the table behind the numbers that programs hold.
  *
- * A number has 22 bits of index, of which 0 is never used, and above them 9 bits of generation, 1 to 511: so it is
- * positive, and small integers that were never given out are no handles.  The index leads to a block of 256 entries
- * through a directory that only grows; looking a number up takes no lock.  A free entry has the complement of the number
- * that it will have next, which is no handle's.
- *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "engine/handle.h"
+#include "engine/handle-table.h"
 #include "engine/lock.h"
 #include "engine/thread.h"
 #include "engine/wait.h"
 #include <errno.h>
 #include <limits.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
-#define INDEX_BITS 22
-#define INDEX_MASK ((1 << INDEX_BITS) - 1)
-#define GENERATION (1 << INDEX_BITS) /* the first, and the step to the next */
-#define BLOCK_BITS 8
-#define BLOCK_SIZE (1u << BLOCK_BITS)
-#define N_BLOCKS (1u << (INDEX_BITS - BLOCK_BITS))
+#define GENERATION (1 << DILL_HANDLE_INDEX_BITS) /* the first, and the step to the next */
 
 /* A thread takes another block rather than use up its last free entries: numbers then come again only after some
  * 190 * 511 others. */
 #define N_FREE_KEPT 64
 
-struct dill_handle_entry
-{
-  union
-  {
-    struct dill_hvfs *vfs;               /* NULL: reserved */
-    struct dill_handle_entry *next_free; /* or NULL */
-  };
-  int number; /* negative: free */
-};
-
-struct dill_handle_block
-{
-  _Atomic (struct dill_thread *) thread; /* whose entries these are, or NOBODY; other threads may look */
-  unsigned fork_generation;              /* the process that gave these numbers out */
-  uint32_t n_owners;                     /* how many threads have had it */
-  struct dill_handle_block *next;        /* in the thread's list, or among those without a thread */
-  struct dill_handle_entry entries[BLOCK_SIZE];
-};
-
 /* Not NULL: threads that do not use the library have no record. */
 #define NOBODY ((struct dill_thread *) (void *) dill_handle_directory)
 
-/* Debuggers find all handles here. */
-static _Atomic (struct dill_handle_block *) dill_handle_directory[N_BLOCKS];
+_Atomic (struct dill_handle_block *) dill_handle_directory[DILL_HANDLE_N_BLOCKS];
 
 /* HOLDS: dill_lock_take () */
 static uint32_t n_blocks;
@@ -62,7 +31,7 @@ retire (struct dill_handle_entry *entry)
 {
   int number = entry->number;
 
-  entry->number = ~(number > INT_MAX - GENERATION ? (number & INDEX_MASK) + GENERATION : number + GENERATION);
+  entry->number = ~(number > INT_MAX - GENERATION ? (number & DILL_HANDLE_INDEX_MASK) + GENERATION : number + GENERATION);
 }
 
 static void
@@ -88,11 +57,11 @@ new_block_unlocked (void)
       return block;
     }
 
-  if (n_blocks == N_BLOCKS || (block = calloc (1, sizeof *block)) == NULL)
+  if (n_blocks == DILL_HANDLE_N_BLOCKS || (block = calloc (1, sizeof *block)) == NULL)
     return NULL;
 
-  for (uint32_t i = 0; i < BLOCK_SIZE; i++)
-    block->entries[i].number = ~(int) (GENERATION + n_blocks * BLOCK_SIZE + i);
+  for (uint32_t i = 0; i < DILL_HANDLE_BLOCK_SIZE; i++)
+    block->entries[i].number = ~(int) (GENERATION + n_blocks * DILL_HANDLE_BLOCK_SIZE + i);
   atomic_init (&block->thread, NOBODY);
   atomic_store_explicit (&dill_handle_directory[n_blocks++], block, memory_order_release);
   return block;
@@ -117,11 +86,11 @@ grow (struct dill_thread *thread)
 
   /* Each owner begins one entry later, so that threads that come and go do not wear out the same few numbers. */
   block->n_owners++;
-  for (uint32_t i = 0; i < BLOCK_SIZE; i++)
+  for (uint32_t i = 0; i < DILL_HANDLE_BLOCK_SIZE; i++)
     {
-      struct dill_handle_entry *entry = &block->entries[(block->n_owners + i) % BLOCK_SIZE];
+      struct dill_handle_entry *entry = &block->entries[(block->n_owners + i) % DILL_HANDLE_BLOCK_SIZE];
 
-      if ((~entry->number & INDEX_MASK) != 0)
+      if ((~entry->number & DILL_HANDLE_INDEX_MASK) != 0)
         push_free (pool, entry);
     }
   return true;
@@ -147,26 +116,11 @@ dill_handle_new (struct dill_thread *thread, struct dill_hvfs *vfs)
   return entry->number;
 }
 
-/* The entry of H, and its block, if it was given out, here or in the parent process, and not freed since. */
-static inline struct dill_handle_entry *
-find (int h, struct dill_handle_block **block)
-{
-  unsigned index = (unsigned) h & INDEX_MASK;
-  struct dill_handle_entry *entry;
-
-  *block = atomic_load_explicit (&dill_handle_directory[index >> BLOCK_BITS], memory_order_acquire);
-  if (*block == NULL || atomic_load_explicit (&(*block)->thread, memory_order_relaxed) != dill_thread_self)
-    return NULL;
-
-  entry = &(*block)->entries[index & (BLOCK_SIZE - 1)];
-  return entry->number == h && h > 0 ? entry : NULL;
-}
-
 void
 dill_handle_set (int h, struct dill_hvfs *vfs)
 {
   struct dill_handle_block *block;
-  struct dill_handle_entry *entry = find (h, &block);
+  struct dill_handle_entry *entry = dill_handle_find (h, &block);
 
   g_assert (entry != NULL);
   entry->vfs = vfs;
@@ -175,35 +129,20 @@ dill_handle_set (int h, struct dill_hvfs *vfs)
 struct dill_hvfs *
 dill_handle_get (int h)
 {
-  struct dill_handle_block *block;
-  struct dill_handle_entry *entry = find (h, &block);
-
-  if (G_UNLIKELY (entry == NULL || entry->vfs == NULL || block->fork_generation != dill_fork_generation))
-    {
-      errno = EBADF;
-      return NULL;
-    }
-
-  return entry->vfs;
+  return dill_handle_look_up (h);
 }
 
 struct dill_hvfs *
 dill_handle_get_kind (int h, void *(*query) (struct dill_hvfs *vfs, const void *type))
 {
-  struct dill_hvfs *vfs = dill_handle_get (h);
-
-  if (vfs == NULL || vfs->query == query)
-    return vfs;
-
-  errno = ENOTSUP;
-  return NULL;
+  return dill_handle_look_up_kind (h, query);
 }
 
 struct dill_hvfs *
 dill_handle_take (int h)
 {
   struct dill_handle_block *block;
-  struct dill_handle_entry *entry = find (h, &block);
+  struct dill_handle_entry *entry = dill_handle_find (h, &block);
   struct dill_hvfs *vfs;
 
   if (entry == NULL)
@@ -226,7 +165,7 @@ dill_handle_foreach (struct dill_thread *thread, void (*visit) (int h, struct di
 {
   for (struct dill_handle_block *block = thread->handles.blocks; block != NULL; block = block->next)
     {
-      for (uint32_t i = 0; i < BLOCK_SIZE; i++)
+      for (uint32_t i = 0; i < DILL_HANDLE_BLOCK_SIZE; i++)
         {
           struct dill_handle_entry *entry = &block->entries[i];
 
@@ -253,7 +192,7 @@ dill_handle_pool_clear (struct dill_handle_pool *pool)
     {
       pool->blocks = block->next;
       atomic_store_explicit (&block->thread, NOBODY, memory_order_relaxed);
-      for (uint32_t i = 0; i < BLOCK_SIZE; i++)
+      for (uint32_t i = 0; i < DILL_HANDLE_BLOCK_SIZE; i++)
         if (block->entries[i].number > 0)
           retire (&block->entries[i]);
       block->next = spare_blocks;

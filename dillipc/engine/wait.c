@@ -71,13 +71,8 @@ begin (struct dill_thread *thread, struct dill_wait *wait, const char *what)
 }
 
 int
-dill_wait_begin (struct dill_wait *wait, const char *what, int64_t deadline)
+dill_wait_begin_in (struct dill_thread *thread, struct dill_wait *wait, const char *what, int64_t deadline)
 {
-  struct dill_thread *thread = dill_wait_get_thread ();
-
-  if (thread == NULL)
-    return -1;
-
   if (deadline >= 0 && (deadline == 0 || deadline <= dill_now ()))
     {
       errno = ETIMEDOUT;
@@ -193,8 +188,9 @@ dill_wait_block (struct dill_wait *wait)
   return wait->outcome;
 }
 
-void
-dill_wait_wake (struct dill_wait *wait, enum dill_outcome outcome)
+/* In line in what is called most. */
+__attribute__ ((always_inline)) static inline void
+wake (struct dill_wait *wait, enum dill_outcome outcome)
 {
   struct dill_engine *engine = wait->engine;
 
@@ -206,6 +202,12 @@ dill_wait_wake (struct dill_wait *wait, enum dill_outcome outcome)
   dill_timer_remove (&engine->timers, &wait->timer);
   dill_list_append (&engine->ready, &wait->link);
   dill_engine_kick (engine);
+}
+
+void
+dill_wait_wake (struct dill_wait *wait, enum dill_outcome outcome)
+{
+  wake (wait, outcome);
 }
 
 void
@@ -263,7 +265,7 @@ dill_wait_yield (void)
   if (thread == NULL || begin (thread, &wait, "yield") < 0)
     return -1;
 
-  dill_wait_wake (&wait, DILL_READY);
+  wake (&wait, DILL_READY);
   if (wait.coroutine == NULL)
     return dill_wait_result (dill_wait_block (&wait));
 

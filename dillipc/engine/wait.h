@@ -80,9 +80,18 @@ dill_wait_can_suspend (const struct dill_thread *thread)
          && current->main_depth == g_main_depth ();
 }
 
-/* Begins a wait of the running flow.  Returns 0, or -1 with errno ECANCELED, ENOMEM, ENOTSUP or ETIMEDOUT (at once, if
- * DEADLINE is 0 or has passed).  Must be followed by dill_wait_block () or dill_wait_abandon (). */
-int dill_wait_begin (struct dill_wait *wait, const char *what, int64_t deadline);
+/* Begins a wait of the running flow of THREAD, which may wait.  Returns 0, or -1 with errno ENOMEM, ENOTSUP or ETIMEDOUT (at
+ * once, if DEADLINE is 0 or has passed).  Must be followed by dill_wait_block () or dill_wait_abandon (). */
+int dill_wait_begin_in (struct dill_thread *thread, struct dill_wait *wait, const char *what, int64_t deadline);
+
+/* The same in this thread, or -1 with errno ECANCELED. */
+static inline int
+dill_wait_begin (struct dill_wait *wait, const char *what, int64_t deadline)
+{
+  struct dill_thread *thread = dill_wait_get_thread ();
+
+  return thread == NULL ? -1 : dill_wait_begin_in (thread, wait, what, deadline);
+}
 
 /* Waits until WAIT is woken, and says how. */
 enum dill_outcome dill_wait_block (struct dill_wait *wait);

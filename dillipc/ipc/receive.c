@@ -269,9 +269,9 @@ receive (struct dill_connection *connection, struct reception *reception, bool i
   return DILL_ATTEMPT_DONE;
 }
 
-enum dill_attempt
-dill_connection_receive (struct dill_connection *connection, struct dill_iolist_cursor *cursor,
-                         int64_t deadline)
+/* Apart, since its frame is large. */
+__attribute__ ((noinline)) static enum dill_attempt
+receive_list (struct dill_connection *connection, struct dill_iolist_cursor *cursor, int64_t deadline)
 {
   struct iovec pieces[DILL_IOLIST_BATCH + 1];
   char scratch[SCRATCH_SIZE];
@@ -315,4 +315,29 @@ dill_connection_receive_piece (struct dill_connection *connection, void *buf, si
   reception.wanted = len;
   add_buffer (&reception);
   return receive (connection, &reception, is_guess, n_taken);
+}
+
+/* Whether what is left at CURSOR is one buffer behind which something may be read ahead, as most are. */
+static inline bool
+is_piece (const struct dill_iolist_cursor *cursor)
+{
+  const struct dill_iolist *item = cursor->item;
+
+  return item->iol_next == NULL && item->iol_base != NULL && item->iol_len - cursor->offset < DILL_BUFFER_SIZE;
+}
+
+enum dill_attempt
+dill_connection_receive (struct dill_connection *connection, struct dill_iolist_cursor *cursor, int64_t deadline)
+{
+  enum dill_attempt attempt;
+  size_t n_taken;
+
+  if (cursor == NULL || cursor->item == NULL || !is_piece (cursor))
+    return receive_list (connection, cursor, deadline);
+
+  attempt = dill_connection_receive_piece (connection, (char *) cursor->item->iol_base + cursor->offset,
+                                           cursor->item->iol_len - cursor->offset, deadline, &n_taken);
+  if (attempt == DILL_ATTEMPT_DONE)
+    dill_iolist_advance (cursor, n_taken);
+  return attempt;
 }

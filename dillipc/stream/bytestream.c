@@ -5,7 +5,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "engine/handle.h"
+#include "engine/handle-table.h"
 #include "engine/wait.h"
 #include "stream/iolist.h"
 #include "stream/native.h"
@@ -57,7 +57,7 @@ dill_native_brecvl (struct dill_bsock_vfs *bsock, struct dill_iolist *first, str
 static inline struct dill_bsock_vfs *
 find (int s)
 {
-  struct dill_hvfs *object = dill_handle_get (s);
+  struct dill_hvfs *object = dill_handle_look_up (s);
 
   return object == NULL ? NULL : object->query (object, dill_bsock_type);
 }

@@ -16,14 +16,8 @@ DILL_ASSERT_STORAGE (struct dill_channel, sizeof (struct dill_chstorage));
 
 static struct dill_engine *nowhere = NULL;
 
-static struct dill_channel_end *
-end_of (struct dill_hvfs *vfs)
-{
-  return dill_container_of (vfs, struct dill_channel_end, vfs);
-}
-
-static void *
-channel_query (struct dill_hvfs *vfs, const void *type)
+void *
+dill_channel_query (struct dill_hvfs *vfs, const void *type)
 {
   (void) vfs;
   if (type == dill_engine_type)
@@ -36,7 +30,7 @@ channel_query (struct dill_hvfs *vfs, const void *type)
 static void
 channel_close (struct dill_hvfs *vfs)
 {
-  struct dill_channel_end *end = end_of (vfs);
+  struct dill_channel_end *end = dill_channel_end_of (vfs);
   struct dill_channel_end *other = end->other;
   struct dill_channel *channel = dill_container_of (end < other ? end : other, struct dill_channel, ends);
 
@@ -52,14 +46,6 @@ channel_close (struct dill_hvfs *vfs)
     {
       free (channel);
     }
-}
-
-struct dill_channel_end *
-dill_channel_get (int h)
-{
-  struct dill_hvfs *vfs = dill_handle_get_kind (h, channel_query);
-
-  return vfs == NULL ? NULL : end_of (vfs);
 }
 
 /* Reserves the numbers of both ends. */
@@ -88,7 +74,7 @@ init_channel (struct dill_channel *channel, bool is_heap, const int handles[2])
     {
       struct dill_channel_end *end = &channel->ends[i];
 
-      *end = (struct dill_channel_end){ .vfs = { channel_query, channel_close }, .other = &channel->ends[1 - i] };
+      *end = (struct dill_channel_end){ .vfs = { dill_channel_query, channel_close }, .other = &channel->ends[1 - i] };
       dill_list_init (&end->senders);
       dill_list_init (&end->receivers);
       dill_handle_set (handles[i], &end->vfs);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "engine/handle-table.h"
 #include "engine/list.h"
 #include <dillipc/dill-handle.h>
 #include <stdbool.h>
@@ -27,8 +28,23 @@ struct dill_channel
   bool is_heap;
 };
 
+/* What ends are known by. */
+void *dill_channel_query (struct dill_hvfs *vfs, const void *type);
+
+static inline struct dill_channel_end *
+dill_channel_end_of (struct dill_hvfs *vfs)
+{
+  return dill_container_of (vfs, struct dill_channel_end, vfs);
+}
+
 /* The end behind H, or NULL with errno EBADF or ENOTSUP. */
-struct dill_channel_end *dill_channel_get (int h);
+static inline struct dill_channel_end *
+dill_channel_get (int h)
+{
+  struct dill_hvfs *vfs = dill_handle_look_up_kind (h, dill_channel_query);
+
+  return vfs == NULL ? NULL : dill_channel_end_of (vfs);
+}
 
 /* choose.c: all clauses in QUEUE fail with ERROR. */
 void dill_channel_fail_all (struct dill_list *queue, int error);

@@ -119,7 +119,22 @@ prepare (struct clause *clause, int op, int ch, void *val, size_t len)
 static void
 copy (const struct clause *sender, const struct clause *receiver)
 {
-  if (sender->len > 0)
+  /* Most values are numbers, handles and pointers. */
+  if (sender->len == sizeof (uint64_t))
+    {
+      uint64_t value;
+
+      memcpy (&value, sender->val, sizeof value);
+      memcpy (receiver->val, &value, sizeof value);
+    }
+  else if (sender->len == sizeof (uint32_t))
+    {
+      uint32_t value;
+
+      memcpy (&value, sender->val, sizeof value);
+      memcpy (receiver->val, &value, sizeof value);
+    }
+  else if (sender->len > 0)
     memmove (receiver->val, sender->val, sender->len);
 }
 
@@ -250,10 +265,11 @@ withdraw_single (struct dill_wait *wait)
 __attribute__ ((noinline)) static int
 act (const char *what, int op, int ch, void *val, size_t len, int64_t deadline)
 {
+  struct dill_thread *thread = dill_wait_get_thread ();
   struct single single;
   int error;
 
-  if (dill_wait_allowed () < 0)
+  if (thread == NULL)
     return -1;
 
   error = attempt (&single.choice, &single.clause, 0, op, ch, val, len);
@@ -262,7 +278,7 @@ act (const char *what, int op, int ch, void *val, size_t len, int64_t deadline)
 
   if (error == NOBODY)
     {
-      if (dill_wait_begin (&single.choice.wait, what, deadline) < 0)
+      if (dill_wait_begin_in (thread, &single.choice.wait, what, deadline) < 0)
         return -1;
 
       enqueue (&single.clause);
