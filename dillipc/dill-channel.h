@@ -1,7 +1,7 @@
 /* dill-channel.h: channels, through which coroutines of one thread pass values.
  *
- * A channel has two ends, each with a handle.  What is sent to one is received from the other; both directions work.  It
- * holds nothing: a sender waits for a receiver, and the other way round.
+ * A channel has two ends, each with a handle.  What is sent to one is received from the other; both directions work.
+ * It holds nothing: a sender waits for a receiver, and the other way round.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -181,8 +181,8 @@ DILL_END_DECLS
  * @ptr: memory for the stack, at any alignment, that stays until the handle is closed
  * @len: its size in bytes
  *
- * dill_go() on a stack of the caller's, which has no guard page.  4096 bytes are enough for a function that needs little
- * while signals are blocked, dill_stack_min() in any case.
+ * dill_go() on a stack of the caller's, which has no guard page.  4096 bytes are enough for a function that needs
+ * little while signals are blocked, dill_stack_min() in any case.
  *
  * Returns: as dill_go(), and
  *  - EINVAL: @ptr is NULL

@@ -47,9 +47,9 @@ DILL_EXPORT GSource *dill_ipc_listener_source_new (int s);
  * @condition: at least one of G_IO_IN, G_IO_OUT, G_IO_HUP and G_IO_ERR; the last two are reported in any case
  *
  * Makes a source that is ready for G_IO_IN while bytes, a descriptor or the end of the stream can be received, those
- * that the library has read ahead included.  Its callback is a DillIpcSourceFunc.  It destroys itself when the handle is
- * closed, or moved by dill_hown().  It belongs in a context that the handle's thread iterates: another thread would not
- * learn of bytes that are read ahead while it polls.
+ * that the library has read ahead included.  Its callback is a DillIpcSourceFunc.  It destroys itself when the handle
+ * is closed, or moved by dill_hown().  It belongs in a context that the handle's thread iterates: another thread would
+ * not learn of bytes that are read ahead while it polls.
  *
  * Returns: (transfer full): the source, not attached yet, or NULL with errno
  *  - EBADF: @s is not a live handle of this thread
@@ -85,8 +85,8 @@ DILL_EXPORT int dill_ipc_from_connection (GSocketConnection *connection, GError 
 /**
  * struct dill_await:
  *
- * One operation that is waited for with dill_await().  It is made with DILL_AWAIT_INIT before each operation, since that
- * numbers it.  The content is the library's.
+ * One operation that is waited for with dill_await().  It is made with DILL_AWAIT_INIT before each operation, since
+ * that numbers it.  The content is the library's.
  */
 struct dill_await
 {
@@ -119,15 +119,16 @@ DILL_EXPORT void dill_await_ready (GObject *source, GAsyncResult *result, gpoint
  * Waits until an operation has ended.  Begin the operation under the thread-default main context that this call waits
  * under, and call this once for each operation, in a cancelled coroutine too.
  *
- * When the deadline is reached, or the coroutine is cancelled, this cancels @cancellable.  If the call may wait, it gives
- * the operation 100 milliseconds to end; a result that says success, and not that it was cancelled, is returned all the
- * same.  Otherwise the operation is left to itself, and its result will be dropped when it comes.  Until then it may use
- * what it was given: while the thread lives, the stack of a coroutine that has ended, and that @await was on, stays
- * untouched that long, but other memory does not by itself.
+ * When the deadline is reached, or the coroutine is cancelled, this cancels @cancellable.  If the call may wait, it
+ * gives the operation 100 milliseconds to end; a result that says success, and not that it was cancelled, is returned
+ * all the same.  Otherwise the operation is left to itself, and its result will be dropped when it comes.  Until then
+ * it may use what it was given: while the thread lives, the stack of a coroutine that has ended, and that @await was
+ * on, stays untouched that long, but other memory does not by itself.
  *
  * Returns: (transfer full): the result for the *_finish function, or NULL with errno
  *  - EBUSY: somebody waits for @await already; or it stands where another one stood, of an operation that was left to
- *    itself and was still on its way when this one began, so that nobody can tell whose result comes.  In the latter case
+ *    itself and was still on its way when this one began, so that nobody can tell whose result comes.  In the latter
+ *    case
  *    @cancellable was cancelled, and the operation was left to itself
  *  - ECANCELED: the coroutine was cancelled
  *  - EINVAL: @await is NULL, or dill_await() has returned for it before
@@ -146,8 +147,8 @@ DILL_EXPORT size_t dill_await_number (void);
  * dill_set_priority:
  * @priority: a GLib priority; the default is G_PRIORITY_DEFAULT
  *
- * Sets the priority with which the coroutines and waits of the thread-default main context go on.  A GTK program puts it
- * below its redraws (GDK_PRIORITY_REDRAW + 1).
+ * Sets the priority with which the coroutines and waits of the thread-default main context go on.  A GTK program puts
+ * it below its redraws (GDK_PRIORITY_REDRAW + 1).
  */
 DILL_EXPORT void dill_set_priority (int priority);
 
@@ -155,12 +156,12 @@ DILL_EXPORT void dill_set_priority (int priority);
  * dill_set_spin:
  * @microseconds: 0 to 1000 (more counts as 1000); the default is 0
  *
- * Sets how long the thread-default main context may look for events without sleeping, before it sleeps.  Waking up takes
- * longer than the answer of a quick peer on another processor; looking takes processor time.  The context looks only while
- * recent looks have found something, and tries again now and then otherwise.  15 is a good choice.
+ * Sets how long the thread-default main context may look for events without sleeping, before it sleeps.  Waking up
+ * takes longer than the answer of a quick peer on another processor; looking takes processor time.  The context looks
+ * only while recent looks have found something, and tries again now and then otherwise.  15 is a good choice.
  *
- * It has an effect while nothing but the library has descriptors in the context, which polls as GLib does by default, and
- * where the library was built with epoll.
+ * It has an effect while nothing but the library has descriptors in the context, which polls as GLib does by default,
+ * and where the library was built with epoll.
  */
 DILL_EXPORT void dill_set_spin (unsigned microseconds);
 

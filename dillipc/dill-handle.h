@@ -1,8 +1,8 @@
 /* dill-handle.h: handles, and what a protocol of one's own is built from.
  *
- * A handle is a small integer that stands for an object: a listener, a connection, a bundle, or anything a program makes
- * with dill_hmake().  It belongs to the thread that made it; to every other thread it is EBADF.  Numbers are not reused
- * soon, so that a stale one is told from a live one.
+ * A handle is a small integer that stands for an object: a listener, a connection, a bundle, or anything a program
+ * makes with dill_hmake().  It belongs to the thread that made it; to every other thread it is EBADF.  Numbers are not
+ * reused soon, so that a stale one is told from a live one.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

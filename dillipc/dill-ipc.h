@@ -422,8 +422,8 @@ DILL_EXPORT int dill_ipc_peer (int s, struct dill_ipc_peer *peer);
  * dill_ipc_steal_fd:
  * @s: a connection or a listener
  *
- * Gives the plain descriptor back; the handle is gone.  It stays non-blocking and close-on-exec, and a listener's socket
- * file stays where it is.
+ * Gives the plain descriptor back; the handle is gone.  It stays non-blocking and close-on-exec, and a listener's
+ * socket file stays where it is.
  *
  * Returns: the descriptor, now the caller's, or -1 with errno
  *  - EBADF: @s is not a live handle of this thread

@@ -31,8 +31,8 @@
 /**
  * dill_coroutine:
  *
- * Marks a function that dill_go() starts.  It keeps the function whole, so that debuggers and profilers show it under its
- * name; the compiler optimises it like any other.
+ * Marks a function that dill_go() starts.  It keeps the function whole, so that debuggers and profilers show it under
+ * its name; the compiler optimises it like any other.
  */
 #define dill_coroutine __attribute__ ((noinline))
 

@@ -1,7 +1,7 @@
 /* dill-stream.h: byte streams.
  *
- * One sender and one receiver may be at work on a handle at a time.  A send or receive that fails for want of time or by
- * cancellation leaves its direction of the stream in the middle of something: that direction answers ECONNRESET from
+ * One sender and one receiver may be at work on a handle at a time.  A send or receive that fails for want of time or
+ * by cancellation leaves its direction of the stream in the middle of something: that direction answers ECONNRESET from
  * then on.  dill_brecv_some() is the exception: it may time out any number of times.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -63,8 +63,8 @@ DILL_EXPORT int dill_bsend (int s, const void *buf, size_t len, int64_t deadline
  * @len: how many, 0 to SSIZE_MAX
  * @deadline: milliseconds of dill_now(); 0 tries once, negative never times out
  *
- * Receives exactly @len bytes.  A try with a deadline of 0 follows a peer that keeps up all the time for 1,024 system calls
- * and 5 milliseconds more.
+ * Receives exactly @len bytes.  A try with a deadline of 0 follows a peer that keeps up all the time for 1,024 system
+ * calls and 5 milliseconds more.
  *
  * Returns: 0, or -1 with errno
  *  - EBADF: @s is not a live handle of this thread

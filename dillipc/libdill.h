@@ -1,5 +1,5 @@
-/* libdill.h: source compatibility with libdill.  Its raw names can be kept away with DILL_DISABLE_RAW_NAMES, and what has
- * to do with sockets with DILL_DISABLE_SOCKETS.
+/* libdill.h: source compatibility with libdill.  Its raw names can be kept away with DILL_DISABLE_RAW_NAMES, and what
+ * has to do with sockets with DILL_DISABLE_SOCKETS.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -92,8 +92,8 @@ dill_announce_stack (struct dill_announced *announced, void *stack, size_t size)
     dill_announce_stack_loudly (announced, stack, size);
 }
 
-/* Ends what dill_announce_stack () began, while the memory still exists: whose it is may use it again.  IS_ABANDONED: the
- * flow has not ended, but never will go on. */
+/* Ends what dill_announce_stack () began, while the memory still exists: whose it is may use it again.
+ * IS_ABANDONED: the flow has not ended, but never will go on. */
 static inline void
 dill_announce_end (struct dill_announced *announced, bool is_abandoned)
 {
@@ -157,8 +157,8 @@ dill_announce_has_frame (const struct dill_announced *announced, const void *add
 
 #if defined(DILL_WITH_TSAN)
 
-/* OBJECT goes to another thread by way of GLib, and has come.  GLib's locks see to their order, but ThreadSanitizer does
- * not see those of a GLib that was not built for it. */
+/* OBJECT goes to another thread by way of GLib, and has come.  GLib's locks see to their order, but ThreadSanitizer
+ * does not see those of a GLib that was not built for it. */
 void dill_announce_give (void *object);
 void dill_announce_receive (void *object);
 
@@ -187,8 +187,8 @@ void dill_announce_switch (struct dill_announced *from, struct dill_announced *t
 void dill_announce_switch_later (struct dill_announced *from, struct dill_announced *to);
 void dill_announce_switch_now (void);
 
-/* There was no switch: pthread_exit () in FROM has come back to a function on the stack of TO, and the caller is the last
- * of those that are left there. */
+/* There was no switch: pthread_exit () in FROM has come back to a function on the stack of TO, and the caller is the
+ * last of those that are left there. */
 void dill_announce_return (struct dill_announced *from, struct dill_announced *to);
 
 #else
@@ -222,9 +222,9 @@ dill_announce_return (struct dill_announced *from, struct dill_announced *to)
 
 #endif
 
-/* To come between that and the switch, if it is for good: whose the memory of the stack is may use it from then on.  For
- * Valgrind what lies below the stack pointer is out of bounds, so this is no function; and what lies above is in use, and
- * must not become undefined. */
+/* To come between that and the switch, if it is for good: whose the memory of the stack is may use it from then on.
+ * For Valgrind what lies below the stack pointer is out of bounds, so this is no function; and what lies above is in
+ * use, and must not become undefined. */
 #if defined(DILL_WITH_VALGRIND)
 #define dill_announce_stack_is_free(announced)                                                                         \
   ((void) (dill_announce_is_heard && VALGRIND_MAKE_MEM_DEFINED ((announced)->bottom, (announced)->size)))

@@ -7,8 +7,8 @@
  */
 #include "coroutine/context.h"
 
-/* For each processor: the frame, from the stack pointer upwards, and what a new flow finds in the registers.  Its function
- * and data are where dill_context_entry () looks for them. */
+/* For each processor: the frame, from the stack pointer upwards, and what a new flow finds in the registers.  Its
+ * function and data are where dill_context_entry () looks for them. */
 #if defined(__x86_64__)
 
 struct frame

@@ -65,8 +65,8 @@ dill_stack_slab_new (unsigned n_stacks, size_t stack_size)
   return slab;
 }
 
-/* Whether a program that touches PAGE is stopped.  By a call whose one fault is a place that it cannot write to; what the
- * kernel reads, Valgrind looks at first, and falls into the guard itself. */
+/* Whether a program that touches PAGE is stopped.  By a call whose one fault is a place that it cannot write to;
+ * what the kernel reads, Valgrind looks at first, and falls into the guard itself. */
 static bool
 is_out_of_reach (char *page)
 {

@@ -26,8 +26,8 @@ struct dill_stack_pool
   struct dill_stack_slab *newest;  /* one of them, with the stacks that were never taken; or NULL */
   struct dill_stack_slab *retired; /* a ring of those whose stacks have another size than the one in force */
 
-  /* Of those in slabs.  What is counted up together does not stand together: compilers would do it in one piece, which is
-   * slow right after the parts were counted down. */
+  /* Of those in slabs.  What is counted up together does not stand together: compilers would do it in one piece,
+   * which is slow right after the parts were counted down. */
   size_t n_free;
   size_t stack_size;
   size_t n_dirty; /* free stacks that were given back and still have their pages */

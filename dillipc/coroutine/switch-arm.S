@@ -7,8 +7,9 @@
  *   68  r4 to r11
  *  100  lr, the address at which it goes on
  *
- * and r0 is 0 when it does.  A build for processors without floating-point unit leaves the places of its registers free.
- * fpscr is stored always and loaded only if its control bits differ; the flags in it belong to nobody across a call.
+ * and r0 is 0 when it does.  A build for processors without floating-point unit leaves the places of its registers
+ * free.  fpscr is stored always and loaded only if its control bits differ; the flags in it belong to nobody across a
+ * call.
  *
  * This is ARM code, whatever calls it and whatever it calls can be Thumb: all branches to elsewhere are bl, bx or blx.
  * A flow is resumed through r12, because a branch through lr would be predicted from the return stack, and badly.

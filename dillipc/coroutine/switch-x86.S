@@ -7,8 +7,8 @@
  *   24  the address at which it goes on
  *
  * and eax is 0 when it does.  As on x86-64 it is resumed by a return, and the control words are loaded only if they
- * differ.  A build that does not ask for SSE has to run on processors without it, and leaves mxcsr alone, which nothing in
- * such a build uses.
+ * differ.  A build that does not ask for SSE has to run on processors without it, and leaves mxcsr alone, which nothing
+ * in such a build uses.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -9,13 +9,14 @@
  * and rax is 0 when it does.  The frame is a multiple of 16 bytes, and so is the stack pointer, so that C functions can
  * be called from here.  Three ways lead out of this file:
  *
- *  - to a suspended flow by a return.  The processor predicts it to go where this was called from in the flow that is being
- *    left, which is right as a rule, since flows are suspended at one place in the scheduler.  An indirect jump would be
- *    predicted better between different places, but would leave that prediction behind, and so spoil those of all
- *    the returns that follow: measured with yield (), 39 ns against 20, though the bare switch between two places takes
- *    3 ns with a jump and 12 with a return;
- *  - to the caller of dill_go_begin () by a return that matches its call, on the new flow's stack, and on the caller's if the
- *    flow ends before anything else has happened: it goes back the way it came, so that all returns match their calls;
+ *  - to a suspended flow by a return.  The processor predicts it to go where this was called from in the flow that is
+ *    being left, which is right as a rule, since flows are suspended at one place in the scheduler.  An indirect jump
+ *    would be predicted better between different places, but would leave that prediction behind, and so spoil those of
+ *    all the returns that follow: measured with yield (), 39 ns against 20, though the bare switch between two places
+ *    takes 3 ns with a jump and 12 with a return;
+ *  - to the caller of dill_go_begin () by a return that matches its call, on the new flow's stack, and on the
+ *    caller's if the flow ends before anything else has happened: it goes back the way it came, so that all returns
+ *    match their calls;
  *  - into a new flow by dill_context_entry ().
  *
  * The control words are stored always and loaded only if they differ: loading is what takes time.  They are compared as

@@ -13,8 +13,8 @@
  *
  * dill_context_entry
  *   The first frame of a flow made by dill_context_init () (context.c), whose function and argument it finds in
- *   registers.  Nobody called it, and back-traces end here.  It begins with a nop, behind which it is resumed: debuggers
- *   look up the instruction before the address at which a frame goes on.
+ *   registers.  Nobody called it, and back-traces end here.  It begins with a nop, behind which it is resumed:
+ *   debuggers look up the instruction before the address at which a frame goes on.
  *
  * CFI describes every instruction of them.
  *

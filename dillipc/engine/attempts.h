@@ -1,7 +1,7 @@
 /* attempts.h: something that saves time if it succeeds and costs some if not: whether to try it again.
  *
- * A success earns credit and a failure costs one unit of it, so that what succeeds once in so many times as a success earns
- * is tried each time.  Without credit it is tried now and then.
+ * A success earns credit and a failure costs one unit of it, so that what succeeds once in so many times as a success
+ * earns is tried each time.  Without credit it is tried now and then.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -18,8 +18,9 @@
 static const int engine_tag;
 const void *const dill_engine_type = &engine_tag;
 
-/* A thread without a thread-default context neither may nor needs to iterate the global default one, which is another's:
- * it gets one of its own.  Apart, like all that is seldom needed, so that the usual way need not save registers for it. */
+/* A thread without a thread-default context neither may nor needs to iterate the global default one, which is
+ * another's: it gets one of its own.  Apart, like all that is seldom needed, so that the usual way need not save
+ * registers for it. */
 __attribute__ ((noinline)) static GMainContext *
 find_other_context (struct dill_thread *thread)
 {

@@ -44,7 +44,7 @@ struct dill_engine
   unsigned spin_us;           /* how long they take at most */
   int64_t last_turn;          /* when it has ended, in microseconds */
   int64_t last_dispatch;      /* and when the last one that the context gave has */
-  int64_t last_look;          /* at the time that goes by without a turn for sources of lower priority, in microseconds */
+  int64_t last_look;          /* at the time without a turn for sources of lower priority, in microseconds */
   int64_t last_passed;        /* when they had one, in microseconds of the thread's processor time */
   unsigned n_turns_to_pass;   /* these are theirs */
   bool is_next;               /* they have had them */

@@ -1,8 +1,8 @@
 /* fork.c: telling a child process from its parent.
  *
  * A handler of pthread_atfork(3) counts in the child.  The one lock of the library is held across the fork, so that no
- * thread that the child lacks can hold it there.  The handlers are installed at first use, not when the library is loaded.
- * Children of vfork(2) and of a bare clone(2) are not seen; they may do nothing but exec in any case.
+ * thread that the child lacks can hold it there.  The handlers are installed at first use, not when the library is
+ * loaded.  Children of vfork(2) and of a bare clone(2) are not seen; they may do nothing but exec in any case.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,9 +1,10 @@
-/* handle-table.h: what the table of handles is made of, so that the functions that are called most look numbers up in line.
+/* handle-table.h: what the table of handles is made of, so that the functions that are called most look numbers up in
+ * line.
  *
  * A number has 22 bits of index, of which 0 is never used, and above them 9 bits of generation, 1 to 511: so it is
  * positive, and small integers that were never given out are no handles.  The index leads to a block of 256 entries
- * through a directory that only grows; looking a number up takes no lock.  A free entry has the complement of the number
- * that it will have next, which is no handle's.
+ * through a directory that only grows; looking a number up takes no lock.  A free entry has the complement of the
+ * number that it will have next, which is no handle's.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -31,7 +31,9 @@ retire (struct dill_handle_entry *entry)
 {
   int number = entry->number;
 
-  entry->number = ~(number > INT_MAX - GENERATION ? (number & DILL_HANDLE_INDEX_MASK) + GENERATION : number + GENERATION);
+  if (number > INT_MAX - GENERATION)
+    number &= DILL_HANDLE_INDEX_MASK;
+  entry->number = ~(number + GENERATION);
 }
 
 static void

@@ -1,16 +1,16 @@
 /* poll-function.c: the poll function of a context with an engine.
  *
  * GLib calls poll (2), learns that the epoll descriptor is ready, and dispatches the engine's source, which asks
- * epoll_wait (2) what it is: two system calls for each turn, and a wake-up that goes through two wait queues.  Where the
- * context polls nothing but its own wake-up descriptor and the engine's, this function does both at once: the wake-up
- * descriptor is registered in the epoll descriptor too, and what epoll_wait () reports is kept until the source is
- * dispatched.  Whatever else is polled makes it call g_poll () as ever.
+ * epoll_wait (2) what it is: two system calls for each turn, and a wake-up that goes through two wait queues.  Where
+ * the context polls nothing but its own wake-up descriptor and the engine's, this function does both at once: the
+ * wake-up descriptor is registered in the epoll descriptor too, and what epoll_wait () reports is kept until the source
+ * is dispatched.  Whatever else is polled makes it call g_poll () as ever.
  *
- * The wake-up descriptor may be registered for good, since it lives as long as the context.  GLib does not say which one
- * it is; but it is the one that g_main_context_wakeup () makes readable.
+ * The wake-up descriptor may be registered for good, since it lives as long as the context.  GLib does not say which
+ * one it is; but it is the one that g_main_context_wakeup () makes readable.
  *
- * Where a wait drives the context, the whole turn can be done here: GLib is asked what it would do, and if that is to wait
- * for nothing but the two descriptors, there is no need to go through its loop.
+ * Where a wait drives the context, the whole turn can be done here: GLib is asked what it would do, and if that is to
+ * wait for nothing but the two descriptors, there is no need to go through its loop.
  *
  * Relies on: epoll(7); g_main_context_set_poll_func ().
  *
@@ -32,8 +32,8 @@ is_readable (int fd)
   return g_poll (&poll, 1, 0) > 0 && (poll.revents & G_IO_IN);
 }
 
-/* Whether FD, which ENGINE's context polls, is the context's wake-up descriptor.  A further turn of the loop is the price of
- * the proof. */
+/* Whether FD, which ENGINE's context polls, is the context's wake-up descriptor.  A further turn of the loop is the
+ * price of the proof. */
 static bool
 is_wakeup (struct dill_engine *engine, int fd)
 {
@@ -83,8 +83,8 @@ find_engine (const GPollFD *fds, int *index)
   return NULL;
 }
 
-/* Waits like epoll_wait (), but does not sleep while that has lately been longer than waiting for the next event: waking
- * up takes longer than the answer of a peer on another processor. */
+/* Waits like epoll_wait (), but does not sleep while that has lately been longer than waiting for the next event:
+ * waking up takes longer than the answer of a peer on another processor. */
 static int
 spin_and_wait (struct dill_engine *engine, struct epoll_event *events, int timeout)
 {

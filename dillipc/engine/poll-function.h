@@ -21,8 +21,8 @@ struct dill_gathering
   struct epoll_event events[DILL_N_EVENTS];
 };
 
-/* Makes the context of ENGINE, which has opened its epoll descriptor, wait in that, if the context polls as GLib does by
- * default and there is memory. */
+/* Makes the context of ENGINE, which has opened its epoll descriptor, wait in that, if the context polls as GLib
+ * does by default and there is memory. */
 void dill_poll_function_install (struct dill_engine *engine);
 
 /* Forgets what was gathered. */

@@ -46,8 +46,8 @@ open_epoll (struct dill_engine *engine)
   if (poller->epoll.fd < 0)
     return -1;
 
-  /* Not g_source_add_unix_fd (): a source with a ready descriptor of that kind is dispatched whatever its check function
-   * says, so that it could never step back for others. */
+  /* Not g_source_add_unix_fd (): a source with a ready descriptor of that kind is dispatched whatever its check
+   * function says, so that it could never step back for others. */
   g_source_add_poll (engine->source, &poller->epoll);
   dill_poll_function_install (engine);
   return 0;

@@ -1,7 +1,7 @@
 /* poller-glib.c: for systems without epoll: a GPollFD in the engine's source for each descriptor that is waited for.
  *
- * poll(2) is level-triggered: a direction is asked for only while somebody waits for it, and a watch of which nothing is
- * asked is not polled at all, so that an end of stream does not fire for ever.
+ * poll(2) is level-triggered: a direction is asked for only while somebody waits for it, and a watch of which nothing
+ * is asked is not polled at all, so that an end of stream does not fire for ever.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -69,8 +69,8 @@ leave_unlocked (struct dill_poller *poller, struct dill_poll *poll)
   __atomic_store_n (&poller->left, poll, __ATOMIC_RELAXED);
 }
 
-/* While the lock is held a context that the engine has not lost stays in memory, but it may be ending: then nothing may be
- * removed from it.  HOLDS: dill_lock_take () */
+/* While the lock is held a context that the engine has not lost stays in memory, but it may be ending: then nothing
+ * may be removed from it.  HOLDS: dill_lock_take () */
 static void
 poll_unlocked (struct dill_engine *engine, struct dill_poll *poll, int fd, gushort events)
 {

@@ -54,8 +54,8 @@ int dill_poller_arm (struct dill_watch *watch, unsigned directions);
 /* Forgets WATCH.  To be called before its descriptor is closed: a duplicate of it elsewhere would go on to fire. */
 void dill_poller_disarm (struct dill_watch *watch);
 
-/* Removes from SOURCE, the engine's, what is not waited for any more.  For whoever iterates the context, in any thread: it
- * may be polled for ever by one who can do nothing else about it. */
+/* Removes from SOURCE, the engine's, what is not waited for any more.  For whoever iterates the context, in any
+ * thread: it may be polled for ever by one who can do nothing else about it. */
 void dill_poller_remove_left (struct dill_poller *poller, GSource *source);
 
 /* Whether descriptors shall end the sleep of the context.  For whoever iterates it, in any thread. */
@@ -84,6 +84,6 @@ enum dill_rest
   DILL_REST_DONE     /* the context has had its turn */
 };
 
-/* Sleeps in the place of the context, until its earliest time-out at most, if none of its other sources has anything to do
- * and it would poll nothing but what the poller polls. */
+/* Sleeps in the place of the context, until its earliest time-out at most, if none of its other sources has anything
+ * to do and it would poll nothing but what the poller polls. */
 enum dill_rest dill_poller_rest (struct dill_engine *engine);

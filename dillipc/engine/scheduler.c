@@ -107,8 +107,8 @@ spend_quota (struct dill_engine *engine)
     engine->quota = 0;
 }
 
-/* Who runs after COROUTINE: the next ready one in its place, if the scheduler's loop would have chosen that, or else its
- * resumer. */
+/* Who runs after COROUTINE: the next ready one in its place, if the scheduler's loop would have chosen that, or else
+ * its resumer. */
 static struct dill_flow *
 successor (struct dill_flow *coroutine)
 {
@@ -141,8 +141,8 @@ leave_inherited (struct dill_flow *coroutine)
   return coroutine->resumer;
 }
 
-/* In one place, though a linker that optimises would like to have it in many: a switch that ends in a return goes where the
- * processor expects only if all flows are suspended in the same one. */
+/* In one place, though a linker that optimises would like to have it in many: a switch that ends in a return goes
+ * where the processor expects only if all flows are suspended in the same one. */
 __attribute__ ((noinline)) void
 dill_scheduler_suspend (struct dill_thread *thread)
 {

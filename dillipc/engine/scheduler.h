@@ -1,8 +1,8 @@
 /* scheduler.h: coroutines, and who runs when.
  *
  * Whoever resumes a coroutine, a parent in go(), a closer, or the scheduler's loop, gets control back when it next
- * waits or ends.  So the flows that are not suspended form a chain: the running one, its resumer, that one's resumer, and
- * so on to the thread's own stack.  Each lies beneath the one before it and cannot go on earlier.
+ * waits or ends.  So the flows that are not suspended form a chain: the running one, its resumer, that one's resumer,
+ * and so on to the thread's own stack.  Each lies beneath the one before it and cannot go on earlier.
  *
  * As a short cut, a coroutine that the scheduler's loop resumed hands over to the next ready one directly, which then
  * stands in its place in the chain.

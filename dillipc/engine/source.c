@@ -1,14 +1,14 @@
 /* source.c: the GSource that drives an engine, one for each GMainContext.
  *
  * It holds the poller's descriptor and the earliest deadline, and runs what is ready.  It may recurse: a coroutine that
- * runs a main loop of its own does not stop the others, and GLib does not take the descriptor out of its poll set and put
- * it back for each dispatch, at three system calls.
+ * runs a main loop of its own does not stop the others, and GLib does not take the descriptor out of its poll set and
+ * put it back for each dispatch, at three system calls.
  *
  * One dispatch works for a millisecond at most, then the context looks at its other sources.  Those of a lower priority
- * get no turn while this one always is ready: so once in 5 ms it passes for two turns.  The first may go to sources of its
- * own priority that have become ready during the dispatch, as a timer of a millisecond always has; the second comes right
- * after it.  A thread that has not worked much meanwhile has slept, and all had their turns.  That is told by its processor
- * time: where other programs keep the processor busy, a pause need not have been one.
+ * get no turn while this one always is ready: so once in 5 ms it passes for two turns.  The first may go to sources of
+ * its own priority that have become ready during the dispatch, as a timer of a millisecond always has; the second comes
+ * right after it.  A thread that has not worked much meanwhile has slept, and all had their turns.  That is told by its
+ * processor time: where other programs keep the processor busy, a pause need not have been one.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -99,12 +99,13 @@ processor_time (void)
   return time.tv_sec * INT64_C (1000000) + time.tv_nsec / 1000;
 }
 
-/* Whether this turn of the loop is for others, though there is work to do.  The end of the last turn will do for the time:
- * if that is long ago, others have had theirs. */
+/* Whether this turn of the loop is for others, though there is work to do.  The end of the last turn will do for the
+ * time: if that is long ago, others have had theirs. */
 static bool
 must_pass (struct dill_engine *engine)
 {
-  /* The others may take longer for their turns than it took until they got them: after these come turns of the engine. */
+  /* The others may take longer for their turns than it took until they got them: after these come turns of the
+   * engine. */
   if (engine->is_next)
     return false;
 
@@ -290,8 +291,8 @@ dill_source_leave_unlocked (struct dill_engine *engine)
     return;
 
   /* Not g_source_destroy (): it may find the context, and then wait for its mutex when another thread has freed it.  A
-   * context that has not lost the source yet cannot end before the lock is released, and this calls nobody who takes it.
-   * The time never comes, but GLib wakes who sleeps in the context. */
+   * context that has not lost the source yet cannot end before the lock is released, and this calls nobody who takes
+   * it.  The time never comes, but GLib wakes who sleeps in the context. */
   cut_unlocked (engine);
   engine->is_prepared = false;
   if (engine->has_context)

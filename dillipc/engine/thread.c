@@ -87,7 +87,8 @@ dill_thread_release_stacks (struct dill_thread *thread)
     }
 }
 
-/* pthread_exit () in a callback leaves the context in the middle of a dispatch; preparing it anew makes it forget that. */
+/* pthread_exit () in a callback leaves the context in the middle of a dispatch; preparing it anew makes it forget
+ * that. */
 static void
 end_private_context (struct dill_thread *thread)
 {

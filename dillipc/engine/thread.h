@@ -46,9 +46,9 @@ struct dill_thread
 
 extern __thread struct dill_thread *dill_thread_self __attribute__ ((tls_model ("initial-exec")));
 
-/* Gives a stack back that no coroutine uses any more, though it may be the one that runs; nothing on it is alive.  While a
- * callback is owed at one of its addresses, the operation in question may also write to buffers there, which may not belong
- * to another coroutine then: so long it is held. */
+/* Gives a stack back that no coroutine uses any more, though it may be the one that runs; nothing on it is alive.
+ * While a callback is owed at one of its addresses, the operation in question may also write to buffers there, which
+ * may not belong to another coroutine then: so long it is held. */
 void dill_thread_give_stack (struct dill_thread *thread, const struct dill_stack *stack);
 
 /* Lets go of held stacks that need not be held any more. */

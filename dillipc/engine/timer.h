@@ -1,7 +1,7 @@
 /* timer.h: points in time, the earliest first.
  *
- * A binary heap that is linked through its elements: adding a timer cannot fail, and costs no more than the logarithm of
- * their number.
+ * A binary heap that is linked through its elements: adding a timer cannot fail, and costs no more than the logarithm
+ * of their number.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,7 +1,7 @@
 /* turn.c: what an engine does when it is its turn.
  *
- * A turn takes a millisecond at most: rounds of running who is ready and then looking who else is, so that what a turn of
- * the main loop costs is shared by many.
+ * A turn takes a millisecond at most: rounds of running who is ready and then looking who else is, so that what a turn
+ * of the main loop costs is shared by many.
  *
  * Relies on: the poller; GLib's prepare and query, through it, for turns that the main context takes no part in.
  *
@@ -49,8 +49,8 @@ adapt_quota (struct dill_engine *engine, int64_t elapsed)
     engine->quota_size = MAX (engine->quota_size / 4, 1);
 }
 
-/* Before the program may sleep for long, stacks that a burst has left behind go back to the system; but not at each turn
- * of a loop that needs them again at the next. */
+/* Before the program may sleep for long, stacks that a burst has left behind go back to the system; but not at each
+ * turn of a loop that needs them again at the next. */
 static void
 trim_stacks (struct dill_thread *thread, int64_t now)
 {
@@ -63,8 +63,8 @@ trim_stacks (struct dill_thread *thread, int64_t now)
   dill_stack_pool_trim (&thread->stacks);
 }
 
-/* Before the context waits, another look at the descriptors saves a turn of its loop if there is something new, and is a
- * system call in vain if there is not.  LAST is what the one before has found. */
+/* Before the context waits, another look at the descriptors saves a turn of its loop if there is something new, and
+ * is a system call in vain if there is not.  LAST is what the one before has found. */
 static enum dill_findings
 look_again (struct dill_engine *engine, enum dill_findings last)
 {

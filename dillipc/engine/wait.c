@@ -12,7 +12,8 @@
 /* Operations that need not wait pause after a millisecond. */
 #define SLICE_MAX_US 1000
 
-/* Those that may not wait at all give up after so much time besides: a socket may have been made to hold more than usual. */
+/* Those that may not wait at all give up after so much time besides: a socket may have been made to hold more than
+ * usual. */
 #define TRIAL_US 5000
 
 __attribute__ ((noinline)) int
@@ -28,8 +29,8 @@ dill_wait_allowed_to_canceled (struct dill_thread *thread)
   return -1;
 }
 
-/* A wait that iterates a main context.  One that another thread runs cannot be iterated here.  Apart, like the one before,
- * so that the usual way need not save registers for it. */
+/* A wait that iterates a main context.  One that another thread runs cannot be iterated here.  Apart, like the one
+ * before, so that the usual way need not save registers for it. */
 __attribute__ ((noinline)) static int
 find_context (struct dill_thread *thread, struct dill_wait *wait)
 {

@@ -2,11 +2,11 @@
  *
  * The record of a wait lives on the stack of the one who waits.  It stands in the queue of the object that is waited
  * for; one that waits for several objects has more records, which its withdraw function takes out of their queues.
- * When somebody wakes it with an outcome, it joins the ready queue of its engine too, and is resumed in turn.  Should the
- * object be closed before that, the outcome becomes DILL_CLOSED: the waiter must not touch the object.
+ * When somebody wakes it with an outcome, it joins the ready queue of its engine too, and is resumed in turn.  Should
+ * the object be closed before that, the outcome becomes DILL_CLOSED: the waiter must not touch the object.
  *
- * A coroutine that waits is suspended.  Elsewhere, on a thread's own stack or in a callback of a main loop that is nested
- * in a coroutine, a wait iterates the main context until it is its turn.
+ * A coroutine that waits is suspended.  Elsewhere, on a thread's own stack or in a callback of a main loop that is
+ * nested in a coroutine, a wait iterates the main context until it is its turn.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -80,8 +80,9 @@ dill_wait_can_suspend (const struct dill_thread *thread)
          && current->main_depth == g_main_depth ();
 }
 
-/* Begins a wait of the running flow of THREAD, which may wait.  Returns 0, or -1 with errno ENOMEM, ENOTSUP or ETIMEDOUT (at
- * once, if DEADLINE is 0 or has passed).  Must be followed by dill_wait_block () or dill_wait_abandon (). */
+/* Begins a wait of the running flow of THREAD, which may wait.  Returns 0, or -1 with errno ENOMEM, ENOTSUP or
+ * ETIMEDOUT (at once, if DEADLINE is 0 or has passed).  Must be followed by dill_wait_block () or dill_wait_abandon
+ * (). */
 int dill_wait_begin_in (struct dill_thread *thread, struct dill_wait *wait, const char *what, int64_t deadline);
 
 /* The same in this thread, or -1 with errno ECANCELED. */
@@ -157,10 +158,11 @@ dill_wait_is_due (void)
 void dill_wait_let_others (int64_t deadline);
 
 /* For the end of operations that may end time after time without waiting: now and then lets everybody else go first.
- * RESULT is what the operation returns, negative for failure, and what this returns; DEADLINE is the operation's: with 0
- * this never waits.  It is the end because what has to wait anyway must not lose its place to a pause before, and because
- * cancellation cannot take a result back.  Who fails and tries again pauses too: for the lack of a descriptor, say, which
- * others may be about to close.  But not who may not wait here, as has been complained of.  Keeps errno. */
+ * RESULT is what the operation returns, negative for failure, and what this returns; DEADLINE is the operation's:
+ * with 0 this never waits.  It is the end because what has to wait anyway must not lose its place to a pause before,
+ * and because cancellation cannot take a result back.  Who fails and tries again pauses too: for the lack of a
+ * descriptor, say, which others may be about to close.  But not who may not wait here, as has been complained of.
+ * Keeps errno. */
 static inline int64_t
 dill_wait_fairly (int64_t result, int64_t deadline)
 {
@@ -179,8 +181,8 @@ struct dill_trial
 /* In so many system calls all is moved that a socket holds. */
 #define DILL_TRIAL_STEPS 1024
 
-/* For the middle of such an operation: whether to go on after a step, of which N_STEPS and what can be done in some time
- * are more than there could be to do when it began.  Returns 0, or -1 with errno ETIMEDOUT. */
+/* For the middle of such an operation: whether to go on after a step, of which N_STEPS and what can be done in some
+ * time are more than there could be to do when it began.  Returns 0, or -1 with errno ETIMEDOUT. */
 int dill_wait_try_on (struct dill_trial *trial, unsigned n_steps);
 
 /* For the middle of an operation on an object: pauses like dill_wait_fairly (), in QUEUE meanwhile, so that

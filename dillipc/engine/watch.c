@@ -1,7 +1,7 @@
 /* watch.c: a descriptor that is waited for.
  *
- * A watch is registered in its home engine at the first wait there.  A wait that goes on under another context registers
- * the descriptor there too, once, with a watch that hands its events on to the one at home.
+ * A watch is registered in its home engine at the first wait there.  A wait that goes on under another context
+ * registers the descriptor there too, once, with a watch that hands its events on to the one at home.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

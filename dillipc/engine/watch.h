@@ -27,7 +27,7 @@ struct dill_watch
   uint8_t armed;     /* directions that the poller knows of */
   uint8_t ready;     /* what is known, of the three above */
   bool is_one_shot;  /* the poller forgets a direction once it was ready: for descriptors that others use too */
-  bool is_level;     /* what is ready is reported again and again: for those that are costly to ask whether they still are */
+  bool is_level;     /* what is ready is reported again and again: for those that are costly to ask */
   struct dill_list in;
   struct dill_list out;                                             /* waits */
   void (*notify) (struct dill_watch *watch, unsigned directions);   /* NULL: wakes all who wait for them */

@@ -1,12 +1,12 @@
 /* await.c: operations of GIO that call back, as calls that return.
  *
- * GIO has the address of the caller's record, and calls back with it once, whatever happens.  As long as dill_await () has
- * not returned the record is there.  Where it returns without a result the callback is still owed: engine/outstanding.h
- * keeps account of that, so that the callback, when it comes, looks neither at the record nor at one that has taken
- * its place; and engine/thread.c keeps stacks at which a callback is owed from being used again.
+ * GIO has the address of the caller's record, and calls back with it once, whatever happens.  As long as dill_await ()
+ * has not returned the record is there.  Where it returns without a result the callback is still owed:
+ * engine/outstanding.h keeps account of that, so that the callback, when it comes, looks neither at the record nor at
+ * one that has taken its place; and engine/thread.c keeps stacks at which a callback is owed from being used again.
  *
- * Callbacks may come in any thread, so the records are guarded by the one lock.  A waiter in another thread is woken by an
- * errand.
+ * Callbacks may come in any thread, so the records are guarded by the one lock.  A waiter in another thread is woken by
+ * an errand.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -18,8 +18,8 @@
 #include <dillipc/dill-time.h>
 #include <errno.h>
 
-/* How long an operation may take to notice that it was cancelled, in milliseconds.  Most need a turn of the main loop or
- * two; one that needs longer is left to itself, so that deadlines mean something. */
+/* How long an operation may take to notice that it was cancelled, in milliseconds.  Most need a turn of the main
+ * loop or two; one that needs longer is left to itself, so that deadlines mean something. */
 #define GRACE_MS 100
 
 /* What dill_await::dill_state says. */
@@ -215,8 +215,8 @@ is_clear (const struct dill_await *await)
   return clear;
 }
 
-/* Whether RESULT, which has come after the deadline, is worth more than the news of that.  An operation that was cancelled
- * has failed. */
+/* Whether RESULT, which has come after the deadline, is worth more than the news of that.  An operation that was
+ * cancelled has failed. */
 static bool
 is_success (GAsyncResult *result)
 {

@@ -51,8 +51,8 @@ ref_if_alive (GSource *source)
   return false;
 }
 
-/* Destroying a source takes its descriptor from the context, unless that is the parent process's.  One without references
- * has been destroyed before. */
+/* Destroying a source takes its descriptor from the context, unless that is the parent process's.  One without
+ * references has been destroyed before. */
 static void
 handle_closed (struct dill_observer *observer, bool is_inherited)
 {

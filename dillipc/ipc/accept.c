@@ -47,8 +47,8 @@ call_accept (struct dill_watch *watch)
   if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
     errno = is_shut_down (watch->fd) ? EINVAL : EAGAIN;
 
-  /* Whether there are more the poller will say again, which costs less than asking: accept4 (2) makes a socket and a file
-   * before it looks.  On want of descriptors readiness is kept: the connection goes on to wait. */
+  /* Whether there are more the poller will say again, which costs less than asking: accept4 (2) makes a socket and a
+   * file before it looks.  On want of descriptors readiness is kept: the connection goes on to wait. */
   if (fd >= 0 || errno == EAGAIN)
     watch->ready &= (uint8_t) ~DILL_IN;
   return fd;

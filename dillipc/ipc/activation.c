@@ -2,8 +2,8 @@
  *
  * The protocol is three environment variables: LISTEN_PID names the process they are meant for, LISTEN_FDS how many
  * descriptors there are, from 3 on, and LISTEN_FDNAMES their names, separated by colons.  The environment is left as it
- * is, so that others in the process can go on using what they know; which descriptors were given out is remembered here,
- * for the whole process.
+ * is, so that others in the process can go on using what they know; which descriptors were given out is remembered
+ * here, for the whole process.
  *
  * A forked child has another process id and finds nothing.  It finds that out before it touches the lock, which another
  * thread of its parent may have held at the fork.

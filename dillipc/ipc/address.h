@@ -12,10 +12,12 @@
  * DILL_IPC_LISTEN_REPLACE_STALE. */
 int dill_address_listen (const char *addr, int backlog, unsigned flags, unsigned mode, struct dill_socket_file *file);
 
-/* Tries once to connect the non-blocking socket FD to ADDR.  Returns 0, or -1 with errno; EAGAIN: the backlog is full. */
+/* Tries once to connect the non-blocking socket FD to ADDR.  Returns 0, or -1 with errno; EAGAIN: the backlog is
+ * full. */
 int dill_address_connect (int fd, const char *addr, unsigned flags);
 
-/* Finds the socket that systemd passed under NAME (NULL: the only one) and marks it as taken.  Returns the descriptor or
+/* Finds the socket that systemd passed under NAME (NULL: the only one) and marks it as taken.  Returns the descriptor
+ * or
  * -1 with errno; see dill_ipc_listen_activated (). */
 int dill_activation_take (const char *name);
 

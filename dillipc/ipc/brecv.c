@@ -1,7 +1,7 @@
 /* brecv.c: receiving as many bytes as are asked for.
  *
- * What was read ahead comes first.  As long as something is missing, an attempt to receive (receive.c) follows the other,
- * with waits where nothing is there, and pauses where a peer sends as fast as it is received from.
+ * What was read ahead comes first.  As long as something is missing, an attempt to receive (receive.c) follows the
+ * other, with waits where nothing is there, and pauses where a peer sends as fast as it is received from.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -100,6 +100,7 @@ dill_connection_brecvl (struct dill_native *stream, struct dill_iolist *first, i
 {
   struct dill_connection *connection = dill_container_of (stream, struct dill_connection, stream);
   struct dill_iolist_cursor cursor = { first, 0 };
+  enum dill_attempt attempt;
   bool has_begun;
 
   if (dill_wait_allowed () < 0 || dill_connection_may_receive (connection) < 0)
@@ -109,7 +110,8 @@ dill_connection_brecvl (struct dill_native *stream, struct dill_iolist *first, i
     return 0;
 
   has_begun = cursor.item != first || cursor.offset > 0;
-  return receive_rest (connection, &cursor, has_begun, dill_connection_receive (connection, &cursor, deadline), deadline);
+  attempt = dill_connection_receive (connection, &cursor, deadline);
+  return receive_rest (connection, &cursor, has_begun, attempt, deadline);
 }
 
 /* The same for a buffer of which N_TAKEN bytes are there. */

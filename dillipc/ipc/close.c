@@ -24,8 +24,8 @@ fail (int error)
   return -1;
 }
 
-/* What is below the size of the smallest message counts as nothing, in bytes: the kernel wakes us before it lets go of its
- * own last reference, which counts as one, and no other event would come. */
+/* What is below the size of the smallest message counts as nothing, in bytes: the kernel wakes us before it lets go
+ * of its own last reference, which counts as one, and no other event would come. */
 #define UNREAD_MIN 256
 
 /* Drops what comes, up to the end of the stream. */

@@ -76,8 +76,8 @@ enum dill_attempt
 };
 
 /* Receives once, into the list at CURSOR and the rest into a buffer, which is empty before.  CURSOR may be NULL: only
- * ahead of demand, which fails with ENOMEM if there is no memory for a buffer.  DEADLINE only says whether waiting is an
- * alternative. */
+ * ahead of demand, which fails with ENOMEM if there is no memory for a buffer.  DEADLINE only says whether waiting
+ * is an alternative. */
 enum dill_attempt dill_connection_receive (struct dill_connection *connection, struct dill_iolist_cursor *cursor,
                                            int64_t deadline);
 
@@ -88,13 +88,13 @@ enum dill_attempt dill_connection_receive_piece (struct dill_connection *connect
 /* Takes LENGTH bytes off the buffer.  A descriptor that belongs to the last one is closed. */
 void dill_connection_consume (struct dill_connection *connection, size_t length);
 
-/* Waits until it is worth a try to receive or send.  Returns 0, or -1 with errno.  With IS_CLOSED set, CONNECTION is gone
- * and must not be touched. */
+/* Waits until it is worth a try to receive or send.  Returns 0, or -1 with errno.  With IS_CLOSED set, CONNECTION is
+ * gone and must not be touched. */
 int dill_connection_wait (struct dill_connection *connection, unsigned direction, const char *what, int64_t deadline,
                           bool *is_closed);
 
-/* Between two attempts of one operation: lets others go first, if that is due, or with a DEADLINE of 0 says whether to go
- * on, TRIAL being the operation's.  As dill_connection_wait (). */
+/* Between two attempts of one operation: lets others go first, if that is due, or with a DEADLINE of 0 says whether
+ * to go on, TRIAL being the operation's.  As dill_connection_wait (). */
 int dill_connection_pause (struct dill_connection *connection, unsigned direction, const char *what, int64_t deadline,
                            struct dill_trial *trial, bool *is_closed);
 

@@ -12,8 +12,8 @@ struct dill_observer
   void (*closed) (struct dill_observer *observer, bool is_inherited);
 };
 
-/* Tells and forgets all observers in LIST, while the descriptor still is open.  IS_INHERITED: this is a forked child, and
- * the contexts that their sources are attached to may be the parent's. */
+/* Tells and forgets all observers in LIST, while the descriptor still is open.  IS_INHERITED: this is a forked
+ * child, and the contexts that their sources are attached to may be the parent's. */
 static inline void
 dill_observers_close (struct dill_list *list, bool is_inherited)
 {

@@ -3,7 +3,8 @@
  * Most files are made where they belong, by bind () itself.  Two kinds get there by renaming, from a temporary name in
  * the same directory:
  *  - those whose name is too long for bind (), and
- *  - those that take a stale file's place: the path never is missing, and it never is a socket that does not listen yet.
+ *  - those that take a stale file's place: the path never is missing, and it never is a socket that does not listen
+ *    yet.
  *
  * A process that is killed in between leaves its temporary name behind; the next one that needs such a name in that
  * directory, or may replace a stale file there, removes it.  Temporary names are nobody else's, so that a rename moves
@@ -71,8 +72,8 @@ move_to_free_name (int dir_fd, const char *temporary, const char *name)
   return -1;
 }
 
-/* Whether NAME still is the file STALE, with nobody bound to it.  If not, errno is ENOENT when it has gone, or else says
- * why it must be left alone. */
+/* Whether NAME still is the file STALE, with nobody bound to it.  If not, errno is ENOENT when it has gone, or else
+ * says why it must be left alone. */
 static bool
 is_still_stale (int dir_fd, const char *name, const struct stat *stale)
 {
@@ -98,8 +99,8 @@ is_still_stale (int dir_fd, const char *name, const struct stat *stale)
     }
 }
 
-/* Puts TEMPORARY in the place of the file STALE.  The two are exchanged, so that a file which somebody who knows nothing
- * of the lock has put there meanwhile is not lost but put back. */
+/* Puts TEMPORARY in the place of the file STALE.  The two are exchanged, so that a file which somebody who knows
+ * nothing of the lock has put there meanwhile is not lost but put back. */
 static int
 move_over_stale (int dir_fd, const char *temporary, const char *name, const struct stat *stale)
 {
@@ -251,8 +252,8 @@ listen_without_lock (const struct request *request)
   return fd;
 }
 
-/* A file whose listen pauses: should the context end meanwhile, and the coroutine with it, this is closed like any object
- * that belongs there. */
+/* A file whose listen pauses: should the context end meanwhile, and the coroutine with it, this is closed like any
+ * object that belongs there. */
 struct paused_listen
 {
   struct dill_hvfs hvfs;

@@ -6,7 +6,8 @@
 
 #include "ipc/socket-file.h"
 
-/* Makes a stream socket (non-blocking, close-on-exec) that listens at PATH, for BACKLOG connections, with the permission
+/* Makes a stream socket (non-blocking, close-on-exec) that listens at PATH, for BACKLOG connections, with the
+ * permission
  * bits MODE (0: as the umask leaves them).  With REPLACE_STALE it takes the place of a socket file that nobody is bound
  * to, and may wait for that.  Returns the descriptor and fills FILE, or returns -1 with errno and leaves nothing
  * behind. */

@@ -1,8 +1,8 @@
 /* receive.c: one system call that receives bytes; brecv.c makes as many as it takes.
  *
- * One recvmsg(2) fills what was asked for, and a buffer behind it with what else is there: a message with a header costs
- * one system call, not two.  The kernel is given room for one descriptor and no more (CMSG_LEN; CMSG_SPACE would let two
- * in), so a peer cannot fill our table.
+ * One recvmsg(2) fills what was asked for, and a buffer behind it with what else is there: a message with a header
+ * costs one system call, not two.  The kernel is given room for one descriptor and no more (CMSG_LEN; CMSG_SPACE would
+ * let two in), so a peer cannot fill our table.
  *
  * That nothing is left is known from EAGAIN, and from a short read, except when the read may have been cut for another
  * reason: by a descriptor, or by the end of the stream, which must be read to be learned.
@@ -19,8 +19,8 @@
 /* Bytes that are to be dropped go here when there is no memory for a buffer. */
 #define SCRATCH_SIZE 512
 
-/* Of guesses that the peer has answered: how many may be right before the others are looked at, and how many occasions pass
- * at most after wrong ones. */
+/* Of guesses that the peer has answered: how many may be right before the others are looked at, and how many
+ * occasions pass at most after wrong ones. */
 #define GUESSES_IN_A_ROW 16
 #define GUESSES_PER_LOOK 4 /* at the clock: it takes a tenth of the time of a system call */
 #define GUESSES_GAIN 3
@@ -45,7 +45,8 @@ struct reception
   union control control;
 };
 
-/* A GSource of the connection may belong to a context of another thread's, which only looks whether there is a buffer. */
+/* A GSource of the connection may belong to a context of another thread's, which only looks whether there is a
+ * buffer. */
 static void
 set_buffer (struct dill_connection *connection, struct dill_buffer *buffer)
 {
@@ -96,7 +97,8 @@ add_buffer (struct reception *reception)
   reception->buffer = buffer;
 }
 
-/* Lays out where the bytes go: pieces of the list, and behind them a buffer, or else SCRATCH if some are to be dropped. */
+/* Lays out where the bytes go: pieces of the list, and behind them a buffer, or else SCRATCH if some are to be
+ * dropped. */
 static void
 lay_out (struct reception *reception, const struct dill_iolist_cursor *cursor, char *scratch)
 {
@@ -179,10 +181,11 @@ ended (struct dill_connection *connection)
   return DILL_ATTEMPT_FAILED;
 }
 
-/* Whether to ask the kernel though nothing is known to be there.  The peer may have answered already: on the same processor
- * the kernel likes to run at once whom a send has woken.  That saves looking at all descriptors, and going through the
- * scheduler.  A guess comes only when nobody else could go on, and neither too many times in a row nor long after the last
- * look at them, since others may have become ready meanwhile: a program may work for long between two messages. */
+/* Whether to ask the kernel though nothing is known to be there.  The peer may have answered already: on the same
+ * processor the kernel likes to run at once whom a send has woken.  That saves looking at all descriptors, and going
+ * through the scheduler.  A guess comes only when nobody else could go on, and neither too many times in a row nor
+ * long after the last look at them, since others may have become ready meanwhile: a program may work for long
+ * between two messages. */
 static bool
 may_guess (struct dill_connection *connection)
 {

@@ -1,7 +1,7 @@
 /* socket-file.c: making the file that a listener stands at, and taking it away.
  *
- * A file is known by its directory, which is kept open, its name there, and its inode: so it is found again wherever the
- * process, or the directory, has moved, and never mistaken for one that somebody else put in its place.
+ * A file is known by its directory, which is kept open, its name there, and its inode: so it is found again wherever
+ * the process, or the directory, has moved, and never mistaken for one that somebody else put in its place.
  *
  * Relies on: bind(2) and listen(2), unix(7), fchmod(2) on a socket that is not bound yet; path.c for long paths.
  *
@@ -69,9 +69,9 @@ dill_socket_file_unlink (const struct dill_socket_file *file, const char *name)
   errno = error;
 }
 
-/* Gives NAME the permission bits that the umask, or the directory's default ACL, took from those of the socket.  Only if
- * it is the inode that was made, which is held meanwhile: whoever may write to the directory could put a link to another
- * file there. */
+/* Gives NAME the permission bits that the umask, or the directory's default ACL, took from those of the socket.
+ * Only if it is the inode that was made, which is held meanwhile: whoever may write to the directory could put a
+ * link to another file there. */
 static int
 mend_mode (const struct dill_socket_file *file, const char *name, mode_t mode)
 {
@@ -90,9 +90,9 @@ mend_mode (const struct dill_socket_file *file, const char *name, mode_t mode)
   return result;
 }
 
-/* Takes down which file NAME is, that was just bound, and mends its permission bits.  If it is gone, or not a socket any
- * more, that is somebody else's doing, as it could be a moment later: there is nothing to mend, and nothing to unlink
- * one day. */
+/* Takes down which file NAME is, that was just bound, and mends its permission bits.  If it is gone, or not a socket
+ * any more, that is somebody else's doing, as it could be a moment later: there is nothing to mend, and nothing to
+ * unlink one day. */
 static int
 adopt (struct dill_socket_file *file, const char *name, mode_t mode)
 {

@@ -14,12 +14,13 @@
 int dill_socket_check_connected (int fd);
 int dill_socket_check_listening (int fd);
 
-/* Makes FD non-blocking and close-on-exec, and an object of it with MAKE.  Returns MAKE's result; on failure FD is as it
- * was before. */
+/* Makes FD non-blocking and close-on-exec, and an object of it with MAKE.  Returns MAKE's result; on failure FD is
+ * as it was before. */
 int dill_socket_adopt (int fd, int (*make) (int fd, void *mem), void *mem);
 
-/* Makes the kernel send nothing along with the bytes but descriptors, whose room credentials, a security label or a pidfd
- * would take.  Returns whether it did before.  A listener hands this down to its connections, when they are made. */
+/* Makes the kernel send nothing along with the bytes but descriptors, whose room credentials, a security label or a
+ * pidfd would take.  Returns whether it did before.  A listener hands this down to its connections, when they are
+ * made. */
 bool dill_socket_drop_extras (int fd);
 
 /* Whether an operation with DEADLINE can wait at all.  One that cannot, because the time has come or the coroutine was

@@ -1,8 +1,8 @@
 /* stale.c: telling socket files that nobody is bound to from live ones, and keeping others away meanwhile.
  *
  * A socket file outlives the socket.  Whether one is still bound to it is asked with connect () on a datagram socket:
- * a stream socket answers EPROTOTYPE, before listen () as well, and never learns of it; ECONNREFUSED means that there is
- * none.  The question is put to the very inode that was looked at, through an O_PATH descriptor.
+ * a stream socket answers EPROTOTYPE, before listen () as well, and never learns of it; ECONNREFUSED means that there
+ * is none.  The question is put to the very inode that was looked at, through an O_PATH descriptor.
  *
  * In the middle of bind () itself there is an instant at which the kernel has made the file but not yet bound it.
  * A file that is younger than any scheduler's whim is therefore called fresh rather than stale.
@@ -33,8 +33,8 @@
 
 #define NSEC_PER_SEC INT64_C (1000000000)
 
-/* By the change time, since that is what link () and rename () renew as well.  One in the future is that of a clock that
- * was set back, or of another machine: it says nothing, and must not keep a file fresh for hours. */
+/* By the change time, since that is what link () and rename () renew as well.  One in the future is that of a clock
+ * that was set back, or of another machine: it says nothing, and must not keep a file fresh for hours. */
 static bool
 is_fresh (const struct stat *status)
 {

@@ -1,7 +1,7 @@
 /* bytestream.c: sending and receiving bytes on any handle that is a byte stream.
  *
- * Lists are checked here, before the stream is touched, so that every stream sees good ones only.  Operations that never
- * have to wait pause here now and then, so that a peer that sends or reads fast does not stop the main loop.
+ * Lists are checked here, before the stream is touched, so that every stream sees good ones only.  Operations that
+ * never have to wait pause here now and then, so that a peer that sends or reads fast does not stop the main loop.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -20,8 +20,8 @@
 static const int bsock_tag;
 const void *dill_bsock_type = &bsock_tag;
 
-/* A deadline that has passed already means that what can be done without waiting is done.  Only operations that may take
- * several system calls need to be told: they look at the deadline in between. */
+/* A deadline that has passed already means that what can be done without waiting is done.  Only operations that may
+ * take several system calls need to be told: they look at the deadline in between. */
 static int64_t
 settle_deadline (int64_t deadline, bool is_one_call)
 {

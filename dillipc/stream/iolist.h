@@ -13,8 +13,8 @@
 /* How many pieces go into one system call: few enough to stand on a small stack. */
 #define DILL_IOLIST_BATCH 16
 
-/* And how many bytes: more than a socket's buffer takes.  While the peer reads what we write, or the other way round, the
- * kernel goes on for as long as there is something, and nobody else has his turn. */
+/* And how many bytes: more than a socket's buffer takes.  While the peer reads what we write, or the other way
+ * round, the kernel goes on for as long as there is something, and nobody else has his turn. */
 #define DILL_IOLIST_BATCH_BYTES ((size_t) 256 * 1024)
 
 /* A place in a list. */
@@ -55,9 +55,9 @@ dill_iolist_check (const struct dill_iolist *first, const struct dill_iolist *la
 int dill_iolist_batch_of_many (const struct dill_iolist_cursor *cursor, struct iovec *pieces, int n, size_t *length,
                                size_t *skip);
 
-/* Describes what comes next at CURSOR, up to N pieces and DILL_IOLIST_BATCH_BYTES of it, all with buffers: an item without
- * one ends the batch, unless it comes first, in which case SKIP is its length.  Returns the number of pieces and their
- * length in LENGTH. */
+/* Describes what comes next at CURSOR, up to N pieces and DILL_IOLIST_BATCH_BYTES of it, all with buffers: an item
+ * without one ends the batch, unless it comes first, in which case SKIP is its length.  Returns the number of pieces
+ * and their length in LENGTH. */
 static inline int
 dill_iolist_batch (const struct dill_iolist_cursor *cursor, struct iovec *pieces, int n, size_t *length, size_t *skip)
 {

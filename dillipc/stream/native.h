@@ -1,8 +1,8 @@
 /* native.h: what the library's own byte streams can do besides what every byte stream can.
  *
- * Most of what is sent and received stands in one buffer: they take that as it is, without a list around it.  And they tell
- * what they have received before anybody asked for it: a protocol that must look for the end of a message would otherwise
- * take its bytes one by one.
+ * Most of what is sent and received stands in one buffer: they take that as it is, without a list around it.  And they
+ * tell what they have received before anybody asked for it: a protocol that must look for the end of a message would
+ * otherwise take its bytes one by one.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

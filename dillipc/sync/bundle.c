@@ -1,8 +1,8 @@
 /* bundle.c: groups of coroutines that are waited for and cancelled as one.
  *
  * A bundle has a list of members, who leave it when they end, and a queue of those who wait until it is empty.  A
- * coroutine that was started without a bundle has one of its own, inside its stack; that stack stays until the handle is
- * closed.
+ * coroutine that was started without a bundle has one of its own, inside its stack; that stack stays until the handle
+ * is closed.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -14,7 +14,8 @@
 
 DILL_ASSERT_STORAGE (struct dill_bundle, sizeof (struct dill_bundle_storage));
 
-/* What must be left of a stack of the caller's for the coroutine: a function that does little can start, wait and end. */
+/* What must be left of a stack of the caller's for the coroutine: a function that does little can start, wait and
+ * end. */
 #define USABLE_MIN 1024
 
 /* When so many members end at once, memory of their stacks goes back to the system. */

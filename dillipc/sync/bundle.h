@@ -35,8 +35,8 @@ struct dill_bundle *dill_bundle_get (int h);
 /* Whether VFS is a bundle that cannot be closed because a member's stack lies beneath the caller's. */
 bool dill_bundle_is_beneath (struct dill_thread *thread, struct dill_hvfs *vfs);
 
-/* Makes a member that is about to run for the first time, for the running flow of THREAD, which may wait.  HANDLE becomes
- * that of its own bundle, or 0.  NULL with errno. */
+/* Makes a member that is about to run for the first time, for the running flow of THREAD, which may wait.  HANDLE
+ * becomes that of its own bundle, or 0.  NULL with errno. */
 struct dill_member *dill_member_new (struct dill_thread *thread, const struct dill_go_site *site, int bundle, void *mem,
                                      size_t len, int *handle);
 

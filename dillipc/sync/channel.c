@@ -1,6 +1,7 @@
 /* channel.c: making and closing channels; choose.c passes the values.
  *
- * Whoever waits at a channel leaves its queues when woken, so that nobody touches its memory after both ends are closed.
+ * Whoever waits at a channel leaves its queues when woken, so that nobody touches its memory after both ends are
+ * closed.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,7 +1,8 @@
 /* channel.h: what a channel is made of.
  *
- * An end has two queues: of clauses that wait to send to it, and of clauses that wait to receive from it.  A clause is in
- * a queue only as long as it can still be performed: it leaves when its owner's wait has an outcome, not when that runs.
+ * An end has two queues: of clauses that wait to send to it, and of clauses that wait to receive from it.  A clause is
+ * in a queue only as long as it can still be performed: it leaves when its owner's wait has an outcome, not when that
+ * runs.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

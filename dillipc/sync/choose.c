@@ -1,9 +1,10 @@
 /* choose.c: passing values through channels, which hold none.
  *
- * A sender looks for a receiver at the other end, and the other way round.  Who finds nobody waits, with a clause in the
- * queue of each end that it may act on.  The first partner performs one of them on its behalf, copying the value to or
- * from the waiter's stack, and takes all of them out of their queues.  So does whatever else ends the wait, a time-out,
- * a cancellation, or the end of the stack: hence the first clause in a queue always is one that can be performed.
+ * A sender looks for a receiver at the other end, and the other way round.  Who finds nobody waits, with a clause in
+ * the queue of each end that it may act on.  The first partner performs one of them on its behalf, copying the value to
+ * or from the waiter's stack, and takes all of them out of their queues.  So does whatever else ends the wait, a
+ * time-out, a cancellation, or the end of the stack: hence the first clause in a queue always is one that can be
+ * performed.
  *
  * A choice looks for partners before it puts clauses of its own into queues, and so never meets itself.
  *
@@ -260,8 +261,9 @@ withdraw_single (struct dill_wait *wait)
   dill_list_remove (&dill_container_of (wait, struct single, choice.wait)->clause.link);
 }
 
-/* Not with the clause as a struct, which would be read in larger pieces than it was just written in: that is slow.  And one
- * place for both operations: a sender often goes on where a receiver was expected to return, and the other way round. */
+/* Not with the clause as a struct, which would be read in larger pieces than it was just written in: that is slow.
+ * And one place for both operations: a sender often goes on where a receiver was expected to return, and the other
+ * way round. */
 __attribute__ ((noinline)) static int
 act (const char *what, int op, int ch, void *val, size_t len, int64_t deadline)
 {

@@ -1,7 +1,7 @@
 /* fd.c: waiting for descriptors that others read and write.
  *
- * The program uses such a descriptor itself, so nothing can be remembered of it: poll(2) is asked first, and again after
- * each event.  In between the descriptor stands in the engine's poller with a one-shot, level-triggered watch.
+ * The program uses such a descriptor itself, so nothing can be remembered of it: poll(2) is asked first, and again
+ * after each event.  In between the descriptor stands in the engine's poller with a one-shot, level-triggered watch.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

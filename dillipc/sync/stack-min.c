@@ -1,8 +1,8 @@
 /* stack-min.c: how large a stack must be that may be interrupted by signals.
  *
- * The kernel puts a signal's frame on the stack that runs, unless the handler has one of its own (sigaltstack(2)).  Most
- * of the frame is the processor's registers, so only the kernel knows its size: AT_MINSIGSTKSZ, in Linux from 5.14 on, or
- * what the C library makes of it.
+ * The kernel puts a signal's frame on the stack that runs, unless the handler has one of its own (sigaltstack(2)).
+ * Most of the frame is the processor's registers, so only the kernel knows its size: AT_MINSIGSTKSZ, in Linux from 5.14
+ * on, or what the C library makes of it.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -24,9 +24,9 @@
 /* Bytes below the stack pointer that belong to the interrupted function; the kernel steps over them. */
 #define RED_ZONE 128
 
-/* Calls of the library take up to 2 KiB, listening and connecting where a socket file needs a detour up to 4.  So does the
- * dynamic linker when it binds a function at its first call, which it does before that begins.  gcc's AddressSanitizer
- * surrounds the locals of all that with as much again and more. */
+/* Calls of the library take up to 2 KiB, listening and connecting where a socket file needs a detour up to 4.  So
+ * does the dynamic linker when it binds a function at its first call, which it does before that begins.  gcc's
+ * AddressSanitizer surrounds the locals of all that with as much again and more. */
 #if defined(DILL_WITH_ASAN) || defined(DILL_WITH_TSAN)
 #define LIBRARY_MAX 16384
 #else

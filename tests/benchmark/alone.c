@@ -2,8 +2,8 @@
  *
  * usage: alone echo|accept PATH SIZE epoll|dillipc OPERATIONS
  *
- * The client begins an operation with plain calls, the server takes as many turns of its loop as it needs to answer, and the
- * client reads the answer.  Prints the nanoseconds of one operation: the server's and the client's together.
+ * The client begins an operation with plain calls, the server takes as many turns of its loop as it needs to answer,
+ * and the client reads the answer.  Prints the nanoseconds of one operation: the server's and the client's together.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,7 +1,7 @@
 /* bench.h: what the servers and the clients of the benchmarks have in common.
  *
- * A server is called as SERVER WORK PATH SIZE [OPTION]: it listens at PATH, says "ready" on its standard output, and serves
- * until it is killed.  Works are
+ * A server is called as SERVER WORK PATH SIZE [OPTION]: it listens at PATH, says "ready" on its standard output, and
+ * serves until it is killed.  Works are
  *
  *   echo    messages of SIZE bytes come and are sent back, on any number of connections
  *   accept  each connection sends one byte, which is sent back, and is closed by both

@@ -2,8 +2,8 @@
  *
  * usage: client WORK PATH SIZE ACTIVE IDLE SECONDS
  *
- * Opens IDLE connections that send nothing and ACTIVE ones that do, works for SECONDS, and prints how many operations were
- * done in a second: round trips, connections, bytes, or messages.
+ * Opens IDLE connections that send nothing and ACTIVE ones that do, works for SECONDS, and prints how many operations
+ * were done in a second: round trips, connections, bytes, or messages.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

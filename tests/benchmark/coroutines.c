@@ -82,8 +82,8 @@ run_switches (unsigned n)
     dill_context_switch (&contexts[0], &contexts[1]);
 }
 
-/* What the goals are counted in: a switch as others make it, which saves the same, loads the control words always, and ends
- * in a jump. */
+/* What the goals are counted in: a switch as others make it, which saves the same, loads the control words always,
+ * and ends in a jump. */
 #if defined(__x86_64__)
 
 void bench_jump (void **from, void *to);

@@ -1,6 +1,7 @@
 /* pair.h: systems that need themselves on both ends: round trips of messages of one size, one after the other.
  *
- * usage: PROGRAM echo PATH SIZE [SECONDS]: a server without SECONDS, else a client, which prints round trips in a second.
+ * usage: PROGRAM echo PATH SIZE [SECONDS]: a server without SECONDS, else a client, which prints round trips in a
+ * second.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

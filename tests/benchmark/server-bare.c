@@ -1,7 +1,7 @@
-/* server-bare.c: the system calls that dillipc makes, as few as they are, and nothing else: no coroutines, no main loop, and
- * no other objects than descriptors.  What this takes longer than the yardstick, no library with dillipc's promises can
- * make up for: it has to receive with room for a descriptor and for what comes behind, and not to look at epoll again for
- * one connection as long as another may be ready.
+/* server-bare.c: the system calls that dillipc makes, as few as they are, and nothing else: no coroutines, no main
+ * loop, and no other objects than descriptors.  What this takes longer than the yardstick, no library with dillipc's
+ * promises can make up for: it has to receive with room for a descriptor and for what comes behind, and not to look at
+ * epoll again for one connection as long as another may be ready.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -167,8 +167,8 @@ run_flood (gpointer data)
   return NULL;
 }
 
-/* Sends on the handle S until its peer's socket is full.  Returns how many bytes that took, each with a descriptor: such
- * a send cannot fail halfway, so the direction works on. */
+/* Sends on the handle S until its peer's socket is full.  Returns how many bytes that took, each with a descriptor:
+ * such a send cannot fail halfway, so the direction works on. */
 static inline gsize
 fill_connection (int s)
 {
@@ -261,8 +261,8 @@ finish_call (int h, Call *call)
   }                                                                                                                    \
   G_STMT_END
 
-/* Lets others run until no connection waits at FD, a duplicate of a listener's descriptor.  Who calls this is ready before
- * any acceptor is, and so goes on when those have been given what waited, but have not run. */
+/* Lets others run until no connection waits at FD, a duplicate of a listener's descriptor.  Who calls this is ready
+ * before any acceptor is, and so goes on when those have been given what waited, but have not run. */
 static inline void
 yield_until_accepted (int fd)
 {

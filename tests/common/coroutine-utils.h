@@ -17,8 +17,8 @@ soon (void)
   return dill_now () + 1000 * TEST_LIMIT_SECONDS * 2 / 3;
 }
 
-/* What has to have begun by its deadline may be late for that: the machine can stand still at any moment.  Whoever sees that
- * tries again with the next longer time, a few times.
+/* What has to have begun by its deadline may be late for that: the machine can stand still at any moment.  Whoever sees
+ * that tries again with the next longer time, a few times.
  *
  *   for (int64_t patience = 2; !try_with (dill_now () + patience); patience = next_patience (patience))
  */

@@ -1,7 +1,7 @@
 /* guard-utils.h: overflows of stacks in children, and kernels that refuse guard pages.
  *
- * A stack has overflowed cleanly if the first address that faults lies on its guard page.  The handler that looks runs on
- * a stack of its own: the one that overflowed has no room.  Kernels that refuse a call are imitated by a system call
+ * A stack has overflowed cleanly if the first address that faults lies on its guard page.  The handler that looks runs
+ * on a stack of its own: the one that overflowed has no room.  Kernels that refuse a call are imitated by a system call
  * filter (seccomp(2)), which lasts as long as the process.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later

@@ -1,7 +1,8 @@
 /* malloc-utils.h: a program that stands between the library and malloc (): counts what is allocated, and makes it fail.
  *
  * To be included by one file of a program.  Works with glibc, and not with AddressSanitizer, which stands there itself:
- * CAN_COUNT_MALLOC says so.  GLib aborts when malloc () fails, so it should only fail while the library alone allocates.
+ * CAN_COUNT_MALLOC says so.  GLib aborts when malloc () fails, so it should only fail while the library alone
+ * allocates.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -73,8 +74,8 @@ reallocarray (void *memory, size_t n, size_t size)
 #define CAN_COUNT_MALLOC 0
 #endif
 
-/* Skips the test where malloc () cannot be made to fail.  GLIB_TOO: GLib would have to allocate too, if the poller is the
- * one that hands it descriptors. */
+/* Skips the test where malloc () cannot be made to fail.  GLIB_TOO: GLib would have to allocate too, if the poller
+ * is the one that hands it descriptors. */
 static inline bool
 malloc_skip_test (bool glib_too)
 {

@@ -1,8 +1,8 @@
-/* random-utils.h: a crowd of coroutines that do anything to each other at random: start, wait for, cancel and hand over, and
- * whatever else a test lets them do.
+/* random-utils.h: a crowd of coroutines that do anything to each other at random: start, wait for, cancel and hand
+ * over, and whatever else a test lets them do.
  *
- * Whatever that is, each call gives one of its documented results, everybody ends when the whole is closed, and nothing is
- * left behind.  Built with sanitizers this finds what is touched after its end.
+ * Whatever that is, each call gives one of its documented results, everybody ends when the whole is closed, and nothing
+ * is left behind.  Built with sanitizers this finds what is touched after its end.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

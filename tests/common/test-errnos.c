@@ -1,7 +1,7 @@
 /* test-errnos.c: see test-errnos.h.
  *
- * Whoever notes something may be in any thread, in a child that does not return, out of memory, or on a stack that has no
- * room for formatting: each line goes out by a system call of its own.
+ * Whoever notes something may be in any thread, in a child that does not return, out of memory, or on a stack that has
+ * no room for formatting: each line goes out by a system call of its own.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

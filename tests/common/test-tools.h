@@ -40,16 +40,16 @@ guint test_tool (void);
 /* Marks the case as skipped, for REASON, and returns TRUE, if this program runs under one of TOOLS. */
 gboolean test_skip_under (guint tools, const char *reason);
 
-/* Stands before a function, the locals of which are looked at when it has returned, since the library keeps its stack from
- * being used again.  With detect_stack_use_after_return AddressSanitizer would have them elsewhere. */
+/* Stands before a function, the locals of which are looked at when it has returned, since the library keeps its
+ * stack from being used again.  With detect_stack_use_after_return AddressSanitizer would have them elsewhere. */
 #if HAVE_ADDRESS_SANITIZER
 #define TEST_LOCALS_OUTLIVE __attribute__ ((no_sanitize_address))
 #else
 #define TEST_LOCALS_OUTLIVE
 #endif
 
-/* What a forked child does first: it ends wherever it is, perhaps in a coroutine, and what its parent had on other stacks is
- * no leak of the child's.  Errors are errors there, too. */
+/* What a forked child does first: it ends wherever it is, perhaps in a coroutine, and what its parent had on other
+ * stacks is no leak of the child's.  Errors are errors there, too. */
 void test_tool_begin_child (void);
 
 /* Why where several descriptors come in one message: what the program has no room for stays in the emulator. */

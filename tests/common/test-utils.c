@@ -16,8 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Removes the directory NAME of PARENT_FD and all that is in it.  By descriptors, since tests of path lengths build trees
- * deeper than any path can say; links are not followed. */
+/* Removes the directory NAME of PARENT_FD and all that is in it.  By descriptors, since tests of path lengths build
+ * trees deeper than any path can say; links are not followed. */
 static void
 remove_tree (int parent_fd, const char *name)
 {

@@ -59,8 +59,8 @@ const char *test_errno_name (int error);
   }                                                                                                                    \
   G_STMT_END
 
-/* Asserts that CALL does not give a negative number, and gives what it gave: int fd = test_assert_ok (open (...)).  Says
- * what errno was otherwise. */
+/* Asserts that CALL does not give a negative number, and gives what it gave: int fd = test_assert_ok (open (...)).
+ * Says what errno was otherwise. */
 #define test_assert_ok(call) test_check_ok (__FILE__, __LINE__, G_STRFUNC, #call, (errno = 0, (gint64) (call)))
 
 /* Asserts that CALL gives NULL and sets errno to EXPECTED. */
@@ -95,7 +95,8 @@ typedef struct
 void test_limit_begin (TestLimit *limit, GMainContext *context, const char *what);
 void test_limit_end (TestLimit *limit);
 
-/* Runs FUNC (DATA) in a forked child, which exits with what it returns (0 to 255).  The child is killed at the limit. */
+/* Runs FUNC (DATA) in a forked child, which exits with what it returns (0 to 255).  The child is killed at the
+ * limit. */
 typedef int (*TestChildFunc) (gpointer data);
 
 pid_t test_child_start (TestChildFunc func, gpointer data);
@@ -130,7 +131,8 @@ void test_step_reach (TestStep *step, int number);
 /* Waits until another thread has reached NUMBER. */
 void test_step_await (TestStep *step, int number);
 
-/* Asserts that STATEMENT logs one message of the library with LEVEL, and a text like PATTERN (of g_pattern_spec_new ()). */
+/* Asserts that STATEMENT logs one message of the library with LEVEL, and a text like PATTERN (of g_pattern_spec_new
+ * ()). */
 #define test_expect_log(level, pattern, statement)                                                                     \
   G_STMT_START                                                                                                         \
   {                                                                                                                    \

@@ -1,8 +1,8 @@
 /* turn-utils.h: neighbours in a main context, who want their turns whatever somebody does there.
  *
  * Time is measured as this thread's processor time: what other programs take does not count, except for what a virtual
- * processor loses to others and the kernel's own work in between.  So two turns may be late: whoever is not let have his
- * turns gets them late each time, or not at all.
+ * processor loses to others and the kernel's own work in between.  So two turns may be late: whoever is not let have
+ * his turns gets them late each time, or not at all.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -28,8 +28,8 @@ processor_time (void)
   return now.tv_sec * (gint64) 1000000 + now.tv_nsec / 1000;
 }
 
-/* A stretch of processor time in which neighbours are watched.  What a virtual processor loses in one go does not use it
- * up: it could be over before anybody has had a chance. */
+/* A stretch of processor time in which neighbours are watched.  What a virtual processor loses in one go does not
+ * use it up: it could be over before anybody has had a chance. */
 #define LOST_AT_ONCE_US 5000
 
 typedef struct

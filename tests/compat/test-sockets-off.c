@@ -1,7 +1,7 @@
 /* test-sockets-off.c: a program that has names of its own where the library has those that are about sockets.
  *
- * Guarantees: with DILL_DISABLE_SOCKETS no header defines anything that is about IPC, byte streams or messages, under raw
- * names or dill_ names, and all else works.  A library that was configured without sockets needs no such request.
+ * Guarantees: with DILL_DISABLE_SOCKETS no header defines anything that is about IPC, byte streams or messages, under
+ * raw names or dill_ names, and all else works.  A library that was configured without sockets needs no such request.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,5 +1,5 @@
-/* reader-utils.h: a main context that waits in the library's epoll descriptor, somebody who waits there, and threads that wake
- * it up.
+/* reader-utils.h: a main context that waits in the library's epoll descriptor, somebody who waits there, and threads
+ * that wake it up.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -323,8 +323,8 @@ test_always_ready_source (void)
   g_source_unref (source);
 }
 
-/* One of a lower priority may take longer for a turn than the library works before it steps back: it has two between two
- * turns of the library at most, and one or two more while the coroutine sleeps. */
+/* One of a lower priority may take longer for a turn than the library works before it steps back: it has two between
+ * two turns of the library at most, and one or two more while the coroutine sleeps. */
 static gboolean
 work_long (gpointer data)
 {

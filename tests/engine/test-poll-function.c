@@ -1,10 +1,10 @@
-/* test-poll-function.c: a context that polls nothing but the library's descriptor waits in epoll_wait (2), and nothing is
- * lost by that.
+/* test-poll-function.c: a context that polls nothing but the library's descriptor waits in epoll_wait (2), and nothing
+ * is lost by that.
  *
  *  - A poll function of the program's own stays.
  *  - Other threads can wake the context up.
- *  - Events that were found while others had their turn are kept until the engine has its own, whatever happens meanwhile:
- *    more descriptors to poll, a nested loop, the end of what they were for.
+ *  - Events that were found while others had their turn are kept until the engine has its own, whatever happens
+ *    meanwhile: more descriptors to poll, a nested loop, the end of what they were for.
  *  - A context that may spin takes what comes meanwhile without having slept, does not when that does not pay, and
  *    keeps its deadlines.
  *
@@ -74,7 +74,8 @@ test_other_threads (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSE
   check_calls (iterate_until_called);
 }
 
-/* A source of high priority that says only after the poll that it is ready, so that the engine's turn is taken from it. */
+/* A source of high priority that says only after the poll that it is ready, so that the engine's turn is taken from
+ * it. */
 typedef struct
 {
   GSource source;

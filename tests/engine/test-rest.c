@@ -1,8 +1,8 @@
-/* test-rest.c: waits on the main stack, which sleep in the library's own descriptor while no other source of the context has
- * anything to do.
+/* test-rest.c: waits on the main stack, which sleep in the library's own descriptor while no other source of the
+ * context has anything to do.
  *
- * Pins: no other source is left out: those that only their check functions know of, also at the times at which they want
- * to be asked, callbacks that are added between two waits, and what other threads ask for.
+ * Pins: no other source is left out: those that only their check functions know of, also at the times at which they
+ * want to be asked, callbacks that are added between two waits, and what other threads ask for.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

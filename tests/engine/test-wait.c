@@ -1,4 +1,5 @@
-/* test-wait.c: what every wait has in common: outcomes, the order of waking, cancellation, and the object that goes away.
+/* test-wait.c: what every wait has in common: outcomes, the order of waking, cancellation, and the object that goes
+ * away.
  *
  * The first outcome counts, and one that was delivered wins over a later cancellation.
  *

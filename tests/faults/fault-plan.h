@@ -74,9 +74,10 @@ void fault_memory_map (gssize n_bytes);
 void fault_note_registration (int epoll, int descriptor, const struct epoll_event *event);
 void fault_forget_registrations (int descriptor);
 
-/* A call on DESCRIPTOR came back before all was done, though the kernel had more: does what the kernel would do then, and
- * reports it as ready once more. */
+/* A call on DESCRIPTOR came back before all was done, though the kernel had more: does what the kernel would do
+ * then, and reports it as ready once more. */
 void fault_report_again (int descriptor);
 
-/* Copies N pieces to CUT, of PIECES, up to a length to which this transfer is cut; returns how many, 0 if it is whole. */
+/* Copies N pieces to CUT, of PIECES, up to a length to which this transfer is cut; returns how many, 0 if it is
+ * whole. */
 size_t fault_cut_pieces (const struct iovec *pieces, size_t n, struct iovec *cut);

@@ -1,7 +1,7 @@
 /* fault-points.c: see fault-points.h.
  *
- * A thread that ends frees all that the library has made for it, so what is left after each point is lost: neither a byte
- * nor a descriptor may be.  A handle that is still open then is told by a warning, which is fatal here.
+ * A thread that ends frees all that the library has made for it, so what is left after each point is lost: neither a
+ * byte nor a descriptor may be.  A handle that is still open then is told by a warning, which is fatal here.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

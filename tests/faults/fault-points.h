@@ -1,8 +1,8 @@
 /* fault-points.h: makes each call of the library fail in turn, in a given scenario, and looks at what comes of it.
  *
- * A point is one run of a scenario with one fault: a thread with a main context of its own sets things up, makes the call
- * that is tested while the fault is in force, makes it once more without if it failed, and ends.  What holds at every
- * point is looked at here; what the call is for, by the scenario's own check.
+ * A point is one run of a scenario with one fault: a thread with a main context of its own sets things up, makes the
+ * call that is tested while the fault is in force, makes it once more without if it failed, and ends.  What holds at
+ * every point is looked at here; what the call is for, by the scenario's own check.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

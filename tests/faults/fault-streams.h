@@ -1,7 +1,7 @@
 /* fault-streams.h: what is sent and received in scenarios of byte streams and messages, and the peer's part in it.
  *
- * The peer is a plain descriptor, served while the call waits.  All of its bytes tell their places, from 0 on, in either
- * direction.
+ * The peer is a plain descriptor, served while the call waits.  All of its bytes tell their places, from 0 on, in
+ * either direction.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -28,8 +28,8 @@ use_listener (FaultWorld *world)
   world->handles[0] = test_assert_ok (dill_ipc_listen (world->path, 1));
 }
 
-/* A connection whose peer is a plain descriptor that does not block.  If IS_FULL, no more can be sent to it before it has
- * read: the number of bytes that fill it is the world's value. */
+/* A connection whose peer is a plain descriptor that does not block.  If IS_FULL, no more can be sent to it before
+ * it has read: the number of bytes that fill it is the world's value. */
 static inline void
 make_stream (FaultWorld *world, bool is_full)
 {

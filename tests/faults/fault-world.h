@@ -28,8 +28,8 @@ struct _FaultWorld
   gboolean (*later_func) (FaultWorld *world);
 };
 
-/* Has FUNC (WORLD) called whenever the main context has nothing else to do, as it has when the call waits, until it returns
- * G_SOURCE_REMOVE.  For the peer's part, in plain system calls. */
+/* Has FUNC (WORLD) called whenever the main context has nothing else to do, as it has when the call waits, until it
+ * returns G_SOURCE_REMOVE.  For the peer's part, in plain system calls. */
 void fault_world_later (FaultWorld *world, gboolean (*func) (FaultWorld *world));
 
 /* A call to be tested: closes the world's first handle. */

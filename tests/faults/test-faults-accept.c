@@ -1,7 +1,7 @@
 /* test-faults-accept.c: whatever fails while a connection is accepted or asked for.
  *
- * Pins: errno is one that is documented; no descriptor and no memory is lost, and no connection that waits to be accepted;
- * the next attempt succeeds, and what comes of it is a connection.
+ * Pins: errno is one that is documented; no descriptor and no memory is lost, and no connection that waits to be
+ * accepted; the next attempt succeeds, and what comes of it is a connection.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,6 +1,7 @@
 /* test-faults-channel.c: whatever fails while channels are made and used.
  *
- * Pins: the only errno for want of memory is ENOMEM, and a value that was not passed then is passed by the next attempt.
+ * Pins: the only errno for want of memory is ENOMEM, and a value that was not passed then is passed by the next
+ * attempt.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,7 +1,7 @@
 /* test-faults-connection.c: whatever fails while connections are made without an address, looked at, or closed.
  *
- * Pins: errno is one that is documented; no descriptor and no memory is lost; the next attempt succeeds, and what comes of
- * it is a connection; a handle that is closed is gone, whatever its peer learns.
+ * Pins: errno is one that is documented; no descriptor and no memory is lost; the next attempt succeeds, and what comes
+ * of it is a connection; a handle that is closed is gone, whatever its peer learns.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

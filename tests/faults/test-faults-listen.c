@@ -1,7 +1,8 @@
 /* test-faults-listen.c: whatever fails while a listener is made, it is made or it is not.
  *
- * Pins: errno is one that is documented; no file, descriptor or memory is left behind; the next attempt succeeds, and the
- * listener that comes of it is one.  For paths of all kinds, and where /proc or the better system calls are missing.
+ * Pins: errno is one that is documented; no file, descriptor or memory is left behind; the next attempt succeeds, and
+ * the listener that comes of it is one.  For paths of all kinds, and where /proc or the better system calls are
+ * missing.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

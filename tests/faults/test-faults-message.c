@@ -1,8 +1,8 @@
 /* test-faults-message.c: whatever fails while messages are sent or received, or protocols attached and detached.
  *
- * Pins: errno is one that is documented; a message arrives whole or the direction is broken, for ever; an attach or detach
- * that fails leaves what it was called on as it was.  Over connections, which read ahead, and over streams of a program's
- * own, which do not.
+ * Pins: errno is one that is documented; a message arrives whole or the direction is broken, for ever; an attach or
+ * detach that fails leaves what it was called on as it was.  Over connections, which read ahead, and over streams of a
+ * program's own, which do not.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

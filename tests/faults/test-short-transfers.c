@@ -1,8 +1,8 @@
 /* test-short-transfers.c: whatever part of what was asked for the kernel transfers at a time, all of it arrives.
  *
- * Pins: bytes, lists of buffers and messages of both protocols arrive whole and in order, and descriptors at their places,
- * when each send and each receive of the library is cut to a random length, or to one byte; in both directions at once,
- * within a process and between two.
+ * Pins: bytes, lists of buffers and messages of both protocols arrive whole and in order, and descriptors at their
+ * places, when each send and each receive of the library is cut to a random length, or to one byte; in both directions
+ * at once, within a process and between two.
  *
  * The lengths come from the seed that GLib's test framework prints, and takes with --seed.
  *

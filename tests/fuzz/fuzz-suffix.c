@@ -1,8 +1,8 @@
 /* fuzz-suffix.c: whatever comes in, mrecv () before a suffix gives the messages that a plain search finds, and msend ()
  * refuses what would be found too early.
  *
- * The input: a byte for the length of the mark, the mark, a byte for the room in the receiver's buffer, one for the number
- * of messages after which the protocol is detached (255: never); the rest is what the peer sends.
+ * The input: a byte for the length of the mark, the mark, a byte for the room in the receiver's buffer, one for the
+ * number of messages after which the protocol is detached (255: never); the rest is what the peer sends.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,8 +1,9 @@
 /* test-await-end.c: operations that nobody waits for any more.
  *
  * A deadline and a cancellation are kept, the operation is told to stop, and a result that is there counts.  When the
- * operation calls back later, with the address of a record that is gone, nothing is touched: neither the record's memory
- * nor a newer record in its place, and no other coroutine's stack.  That newer record is never given another's result.
+ * operation calls back later, with the address of a record that is gone, nothing is touched: neither the record's
+ * memory nor a newer record in its place, and no other coroutine's stack.  That newer record is never given another's
+ * result.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

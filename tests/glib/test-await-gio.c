@@ -80,8 +80,8 @@ read_some (GInputStream *stream, char *buffer, gsize size, gint milliseconds)
   return length;
 }
 
-/* Fails to read something in time.  If the deadline passes before the wait begins nobody waits, not even for the end of what
- * was cancelled; if it ends late, no longer. */
+/* Fails to read something in time.  If the deadline passes before the wait begins nobody waits, not even for the end
+ * of what was cancelled; if it ends late, no longer. */
 static void
 read_in_vain (GInputStream *stream)
 {

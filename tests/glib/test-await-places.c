@@ -1,8 +1,8 @@
 /* test-await-places.c: records that were given up, and what stands in their place when the operation calls back.
  *
- * Guarantees: a record that is in the place of another one never gets that one's result: if it cannot be told whose result
- * comes the call says EBUSY.  A stack that an operation may still write to belongs to nobody.  Memory of the caller's may
- * be freed, and stacks, contexts and threads may end, while a callback is owed.
+ * Guarantees: a record that is in the place of another one never gets that one's result: if it cannot be told whose
+ * result comes the call says EBUSY.  A stack that an operation may still write to belongs to nobody.  Memory of the
+ * caller's may be freed, and stacks, contexts and threads may end, while a callback is owed.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

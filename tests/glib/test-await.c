@@ -1,8 +1,8 @@
 /* test-await.c: an operation that calls back, as one call that returns.
  *
- * The call returns what was called back with, and a reference to it, as soon as that has happened: in a coroutine, on the
- * main stack and in nested loops, and at once if it was before.  Each operation wakes up the one who waits for it.  A
- * record serves one operation, and one who waits.  Calls back that come in another thread are as good.
+ * The call returns what was called back with, and a reference to it, as soon as that has happened: in a coroutine, on
+ * the main stack and in nested loops, and at once if it was before.  Each operation wakes up the one who waits for it.
+ * A record serves one operation, and one who waits.  Calls back that come in another thread are as good.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -343,7 +343,12 @@ static void
 test_other_thread (gconstpointer data)
 {
   guint variant = GPOINTER_TO_UINT (data);
-  Relay relay = { .by_coroutine = variant & 1, .comes_late = variant & 2, .steps = steps_new (), .published = TEST_STEP_INIT };
+  Relay relay = {
+    .by_coroutine = variant & 1,
+    .comes_late = variant & 2,
+    .steps = steps_new (),
+    .published = TEST_STEP_INIT,
+  };
 
   for (int i = 0; i < 20; i++)
     {

@@ -40,8 +40,8 @@ yield_once (void *data)
   race->is_done = TRUE;
 }
 
-/* The engine steps back for others when its thread has worked for so long.  Makes it do so now, at one of two occasions that
- * are more than 5 ms apart, and not soon again. */
+/* The engine steps back for others when its thread has worked for so long.  Makes it do so now, at one of two
+ * occasions that are more than 5 ms apart, and not soon again. */
 static void
 rest (void)
 {

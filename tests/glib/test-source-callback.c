@@ -1,8 +1,9 @@
 /* test-source-callback.c: when a listener's or connection's source calls back, and with what.
  *
  * Guarantees: a source calls back with (s, ready, user_data), by its priority, for as long as its handle is ready and
- * until the callback says G_SOURCE_REMOVE, after which the handle goes on.  Several sources of one handle do not disturb
- * each other.  Every source has a static name.  What the end of the handle does to it is in test-source-lifetime.c.
+ * until the callback says G_SOURCE_REMOVE, after which the handle goes on.  Several sources of one handle do not
+ * disturb each other.  Every source has a static name.  What the end of the handle does to it is in
+ * test-source-lifetime.c.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -90,8 +90,8 @@ close_patiently (void *data)
   g_assert_no_errno (dill_ipc_close (*(int *) data, soon ()));
 }
 
-/* The number is dead from the beginning of a handshake on, and with it the source, though the peer has yet to do its part:
- * nobody is called for the bytes that are dropped. */
+/* The number is dead from the beginning of a handshake on, and with it the source, though the peer has yet to do its
+ * part: nobody is called for the bytes that are dropped. */
 static void
 test_ends_with_handshake (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {

@@ -1,4 +1,5 @@
-/* place-utils.h: processes that start to listen at a path, by each of the ways on which a socket file gets to its place.
+/* place-utils.h: processes that start to listen at a path, by each of the ways on which a socket file gets to its
+ * place.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -42,8 +43,8 @@ start (gpointer data)
   return listen_and_connect (data);
 }
 
-/* The three ways to the place, each in a directory of its own: at once, by a rename to a free name, by an exchange with a
- * stale file. */
+/* The three ways to the place, each in a directory of its own: at once, by a rename to a free name, by an exchange
+ * with a stale file. */
 typedef enum
 {
   WAY_DIRECT,

@@ -1,7 +1,7 @@
 /* proc-utils.h: processes that have no /proc, as in many a chroot: really, or as far as the library can see.
  *
- * To take /proc away for real one must be root, or be allowed user namespaces.  It can be hidden everywhere from a library
- * that is linked in statically, by answering the stat () with which it asks where a link in /proc leads.
+ * To take /proc away for real one must be root, or be allowed user namespaces.  It can be hidden everywhere from a
+ * library that is linked in statically, by answering the stat () with which it asks where a link in /proc leads.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

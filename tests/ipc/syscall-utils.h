@@ -25,7 +25,8 @@
 
 #define NO_SECCOMP "seccomp filters are not permitted here"
 
-/* Asserts that a child has exited with 0, or skips the test for the reason WHY_NOT.  Returns whether the child could. */
+/* Asserts that a child has exited with 0, or skips the test for the reason WHY_NOT.  Returns whether the child
+ * could. */
 static inline bool
 check_child (int status, const char *why_not)
 {
@@ -157,8 +158,8 @@ trace_entry (pid_t pid)
   return (long) info.entry.nr;
 }
 
-/* Lets a stopped child go on until it enters, or returns from, a system call: then true.  False: it has ended, and STATUS
- * is as test_child_wait () has it. */
+/* Lets a stopped child go on until it enters, or returns from, a system call: then true.  False: it has ended, and
+ * STATUS is as test_child_wait () has it. */
 static inline bool
 trace_step (pid_t pid, int *status)
 {

@@ -1,8 +1,8 @@
 /* test-accept-calls.c: how often the kernel is asked for a connection: once for each, and not when there is none.
  *
- * accept4 (2) makes a socket and a file before it looks whether there is a connection, so to ask in vain costs more than
- * all else that is done for one.  Therefore the kernel reports a listener as long as connections wait, and nobody asks for
- * more of them; but a listener at which nobody waits must not keep the main loop busy.
+ * accept4 (2) makes a socket and a file before it looks whether there is a connection, so to ask in vain costs more
+ * than all else that is done for one.  Therefore the kernel reports a listener as long as connections wait, and nobody
+ * asks for more of them; but a listener at which nobody waits must not keep the main loop busy.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,5 +1,5 @@
-/* test-accept-pressure.c: connections that come when the process has no descriptor or memory left for them go on to wait,
- * and none is lost or leaked over many.
+/* test-accept-pressure.c: connections that come when the process has no descriptor or memory left for them go on to
+ * wait, and none is lost or leaked over many.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

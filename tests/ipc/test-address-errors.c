@@ -1,5 +1,5 @@
-/* test-address-errors.c: errnos are those of bind () and connect () on a short path, however long the path or one of its
- * components is, and be there a /proc or not.
+/* test-address-errors.c: errnos are those of bind () and connect () on a short path, however long the path or one of
+ * its components is, and be there a /proc or not.
  *
  * What Linux gives for short paths is not written down here but asked for, case by case.
  *

@@ -1,5 +1,5 @@
-/* test-descriptor-failures.c: what sendfd () and recvfd () refuse, or have no time for, harms neither the stream nor what
- * is sent on it later.
+/* test-descriptor-failures.c: what sendfd () and recvfd () refuse, or have no time for, harms neither the stream nor
+ * what is sent on it later.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

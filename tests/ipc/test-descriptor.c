@@ -241,7 +241,8 @@ test_no_number_left (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUS
   g_assert_no_errno (dill_hclose (s));
 }
 
-/* Nobody holds what was passed once both handles are closed, be it on its way, read ahead, or dropped by a handshake. */
+/* Nobody holds what was passed once both handles are closed, be it on its way, read ahead, or dropped by a
+ * handshake. */
 enum
 {
   ON_ITS_WAY = 0,
@@ -370,9 +371,12 @@ main (int argc, char **argv)
   test_add_data ("/descriptor/several/2", GSIZE_TO_POINTER (2), test_several_in_one_message);
   test_add_data ("/descriptor/several/253", GSIZE_TO_POINTER (253), test_several_in_one_message);
   test_add ("/descriptor/no-number-left", test_no_number_left);
-  test_add_data ("/descriptor/closed-with-connection/on-its-way", GSIZE_TO_POINTER (ON_ITS_WAY), test_closed_with_connection);
-  test_add_data ("/descriptor/closed-with-connection/read-ahead", GSIZE_TO_POINTER (READ_AHEAD), test_closed_with_connection);
-  test_add_data ("/descriptor/closed-with-connection/handshake", GSIZE_TO_POINTER (HANDSHAKE), test_closed_with_connection);
+  test_add_data ("/descriptor/closed-with-connection/on-its-way", GSIZE_TO_POINTER (ON_ITS_WAY),
+                 test_closed_with_connection);
+  test_add_data ("/descriptor/closed-with-connection/read-ahead", GSIZE_TO_POINTER (READ_AHEAD),
+                 test_closed_with_connection);
+  test_add_data ("/descriptor/closed-with-connection/handshake", GSIZE_TO_POINTER (HANDSHAKE),
+                 test_closed_with_connection);
   test_add_data ("/descriptor/closed-with-connection/handshake-over-read-ahead",
                  GSIZE_TO_POINTER (READ_AHEAD | HANDSHAKE), test_closed_with_connection);
   test_add ("/descriptor/extras/connection", test_extras_on_connection);

@@ -1,8 +1,8 @@
 /* test-guess.c: a receive that follows a send asks the kernel at once, as long as that has proved right.
  *
- * Pins: a peer that has answered when its message was sent costs one call of recvmsg (2) for each answer; one that takes its
- * time costs hardly more, since it is not asked in vain for long; however fast the peer, others go on after a few round
- * trips, and after each one that the program works for long in; and the end of the stream is an end.
+ * Pins: a peer that has answered when its message was sent costs one call of recvmsg (2) for each answer; one that
+ * takes its time costs hardly more, since it is not asked in vain for long; however fast the peer, others go on after a
+ * few round trips, and after each one that the program works for long in; and the end of the stream is an end.
  *
  * Relies on the order of symbols: the library calls send (), recvmsg () and epoll_wait () as they are defined here.
  *

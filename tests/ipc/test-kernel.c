@@ -1,4 +1,5 @@
-/* test-kernel.c: what Linux does with AF_UNIX stream sockets, and the library rests on.  Plain system calls: a case that fails here says that the kernel, not the library, is not what it was.
+/* test-kernel.c: what Linux does with AF_UNIX stream sockets, and the library rests on.  Plain system calls: a case
+ * that fails here says that the kernel, not the library, is not what it was.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,5 +1,5 @@
-/* test-peers.c: whatever a peer does, never read, reset, or send urgent bytes, costs itself at most: other connections go
- * on, and nothing is killed.
+/* test-peers.c: whatever a peer does, never read, reset, or send urgent bytes, costs itself at most: other connections
+ * go on, and nothing is killed.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

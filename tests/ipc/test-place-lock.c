@@ -1,5 +1,5 @@
-/* test-place-lock.c: DILL_IPC_LISTEN_REPLACE_STALE locks the directory: whoever holds the lock is waited for, but not for
- * long, and where there is no lock nothing is replaced.
+/* test-place-lock.c: DILL_IPC_LISTEN_REPLACE_STALE locks the directory: whoever holds the lock is waited for, but not
+ * for long, and where there is no lock nothing is replaced.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -31,8 +31,8 @@ start_without_renames (gpointer data)
   return fail_calls (SYS_renameat2, EINVAL) ? start_tidily (data) : CANNOT;
 }
 
-/* A starter FUNC that is stopped where it is about to make the system call NUMBER.  Returns -1, and skips the test, where
- * that is not permitted. */
+/* A starter FUNC that is stopped where it is about to make the system call NUMBER.  Returns -1, and skips the test,
+ * where that is not permitted. */
 static pid_t
 stop_before (TestChildFunc func, Start *request, long number)
 {
@@ -81,8 +81,8 @@ live_check (Live *live, const char *path)
   close (live->fd);
 }
 
-/* Where a starter is overtaken: by which way it comes, and before which system call.  It moves its file by others where the
- * file system can neither exchange names nor refuse to replace one. */
+/* Where a starter is overtaken: by which way it comes, and before which system call.  It moves its file by others
+ * where the file system can neither exchange names nor refuse to replace one. */
 typedef struct
 {
   Way way;
@@ -129,8 +129,8 @@ test_other_stale (TestDir *test, gconstpointer data)
   g_assert_cmpuint (count_siblings (path), ==, 1);
 }
 
-/* Temporary names are nobody else's, but somebody may remove them: for instance the one under which what stood at the path
- * waits to be put back. */
+/* Temporary names are nobody else's, but somebody may remove them: for instance the one under which what stood at
+ * the path waits to be put back. */
 static guint
 remove_temporary (const char *path)
 {

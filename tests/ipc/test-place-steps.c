@@ -1,8 +1,8 @@
 /* test-place-steps.c: a process that starts to listen may be killed or stopped at any of its system calls.
  *
  * However it ends, the path is never taken from a live listener, never missing while a stale file is replaced, and open
- * to nobody too early; at most one temporary name is left, which the next to listen there removes; and no descriptor goes
- * on to a program that is executed meanwhile.
+ * to nobody too early; at most one temporary name is left, which the next to listen there removes; and no descriptor
+ * goes on to a program that is executed meanwhile.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,7 +1,8 @@
 /* test-signals.c: signals that interrupt whatever the program is doing, thousands in a second, change nothing.
  *
- * Pins: with a handler that was installed without SA_RESTART, no call of the library fails with EINTR or loses anything:
- * connecting, accepting, sending, receiving, passing descriptors, closing with the handshake, sleeping, waiting.
+ * Pins: with a handler that was installed without SA_RESTART, no call of the library fails with EINTR or loses
+ * anything: connecting, accepting, sending, receiving, passing descriptors, closing with the handshake, sleeping,
+ * waiting.
  *
  * Relies on: timer_create (2); signals are handled on the stack of whichever coroutine runs.
  *

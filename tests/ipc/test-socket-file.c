@@ -250,8 +250,8 @@ listen_and_close (gpointer data)
   return dill_hclose (s) < 0 ? errno : 0;
 }
 
-/* A child that is stopped on its way through listen_and_close (), before the system call NUMBER, which comes after FIRST.
- * Returns -1, and skips the test, where that is not permitted. */
+/* A child that is stopped on its way through listen_and_close (), before the system call NUMBER, which comes after
+ * FIRST.  Returns -1, and skips the test, where that is not permitted. */
 static pid_t
 stop_before (const char *path, long first, long number)
 {

@@ -2,8 +2,8 @@
  *
  *  - Descriptors that nobody asked for, thousands of times 253, never get in, and bytes come whole between them.
  *  - A message that never ends costs no more memory than a short one, and its deadline holds.
- *  - A peer that is killed after any byte of a message leaves whole messages to be received, and then an error that says
- *    whether it was within one.
+ *  - A peer that is killed after any byte of a message leaves whole messages to be received, and then an error that
+ *    says whether it was within one.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -36,7 +36,12 @@ flood_descriptors (gpointer data)
   char control[CMSG_SPACE (N_FDS_MAX * sizeof (int))] = { 0 };
   char byte = 'x';
   struct iovec piece = { &byte, 1 };
-  struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+  struct msghdr message = {
+    .msg_iov = &piece,
+    .msg_iovlen = 1,
+    .msg_control = control,
+    .msg_controllen = sizeof control,
+  };
   struct cmsghdr *header = CMSG_FIRSTHDR (&message);
 
   header->cmsg_level = SOL_SOCKET;

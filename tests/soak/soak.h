@@ -1,7 +1,7 @@
 /* soak.h: what the server and the clients of the soak have agreed on.
  *
- * The first byte on a connection says how requests are sent from then on.  A request is any number of bytes; the answer to
- * it is their SHA-256, raw.
+ * The first byte on a connection says how requests are sent from then on.  A request is any number of bytes; the answer
+ * to it is their SHA-256, raw.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,10 +1,10 @@
 /* test-soak.c: 200 processes connect, talk, get killed and come back against one server, for some time.
  *
- * Each answer is checked by its client.  Nothing goes wrong but through being killed, and when all have gone the server has
- * as many descriptors, and as much memory, as when it had warmed up.
+ * Each answer is checked by its client.  Nothing goes wrong but through being killed, and when all have gone the server
+ * has as many descriptors, and as much memory, as when it had warmed up.
  *
- * SOAK_SECONDS says for how long (default: 3), SOAK_CLIENTS how many they are (fewer by default under Valgrind, which takes
- * 50 MiB for each).
+ * SOAK_SECONDS says for how long (default: 3), SOAK_CLIENTS how many they are (fewer by default under Valgrind, which
+ * takes 50 MiB for each).
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -77,8 +77,8 @@ start_client (const Herd *herd, guint seed)
   return pid;
 }
 
-/* Starts the clients, kills one after the other at random, starts another in its place, and kills all in the end.  A process
- * of its own, so that none of them inherits anything of the server's. */
+/* Starts the clients, kills one after the other at random, starts another in its place, and kills all in the end.  A
+ * process of its own, so that none of them inherits anything of the server's. */
 static int
 drive (gpointer data)
 {

@@ -1,5 +1,5 @@
-/* test-random-streams.c: a crowd of coroutines, with connections between them that come and go, and are wrapped into message
- * sockets and unwrapped again by anybody at any time.
+/* test-random-streams.c: a crowd of coroutines, with connections between them that come and go, and are wrapped into
+ * message sockets and unwrapped again by anybody at any time.
  *
  * No descriptor is left open; see random-utils.h for the rest.
  *

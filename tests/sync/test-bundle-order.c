@@ -1,11 +1,11 @@
 /* test-bundle-order.c: what happens to bundles in which order, when many have to do with them at once.
  *
- *  - Any number may wait for a bundle, on the main stack, in its callbacks and in coroutines; each learns of its end once,
- *    and those who are cancelled meanwhile take nothing from the others.
+ *  - Any number may wait for a bundle, on the main stack, in its callbacks and in coroutines; each learns of its end
+ *    once, and those who are cancelled meanwhile take nothing from the others.
  *  - One who has been woken has what he waited for, though the bundle is filled again and closed before he runs.
  *  - Members are cancelled in the order in which they joined, each to its end; what they own ends before they do.
- *  - Whoever is being cancelled can close other bundles, but not the one he is in, which is gone, nor one that is beneath
- *    him, which is then left as it was.
+ *  - Whoever is being cancelled can close other bundles, but not the one he is in, which is gone, nor one that is
+ *    beneath him, which is then left as it was.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

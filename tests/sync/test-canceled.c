@@ -1,5 +1,5 @@
-/* test-canceled.c: where nobody may wait any more, in a cancelled coroutine and in the close function of an object, what
- * makes something, receives or waits fails at entry, though it would not have to wait; the rest works.
+/* test-canceled.c: where nobody may wait any more, in a cancelled coroutine and in the close function of an object,
+ * what makes something, receives or waits fails at entry, though it would not have to wait; the rest works.
  *
  * IPC's own functions are in ipc/test-misuse.c and ipc/test-close-interrupted.c.
  *

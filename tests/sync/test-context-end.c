@@ -159,7 +159,8 @@ run_other_loop (gpointer data)
   return NULL;
 }
 
-/* It comes by at once, if it iterates any other context that it uses the library in, though it has nothing to do there. */
+/* It comes by at once, if it iterates any other context that it uses the library in, though it has nothing to do
+ * there. */
 static void
 test_context_ends_elsewhere_while_idle (TestDir *test, gconstpointer data G_GNUC_UNUSED)
 {

@@ -1,5 +1,5 @@
-/* test-delivered.c: a coroutine that has what it waited for, and is cancelled before its turn comes, has it all the same;
- * one that has not is cancelled, in whatever it waits.
+/* test-delivered.c: a coroutine that has what it waited for, and is cancelled before its turn comes, has it all the
+ * same; one that has not is cancelled, in whatever it waits.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

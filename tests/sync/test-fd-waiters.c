@@ -1,7 +1,7 @@
 /* test-fd-waiters.c: those who wait for descriptors: one for each direction of a descriptor, many descriptors at once.
  *
- * Each is told of its own descriptor and direction alone, under its own context, and can be cancelled.  Nothing that the
- * library opens for them stays open.  What epoll cannot hold for its nesting is refused.
+ * Each is told of its own descriptor and direction alone, under its own context, and can be cancelled.  Nothing that
+ * the library opens for them stays open.  What epoll cannot hold for its nesting is refused.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -42,7 +42,8 @@ test_one_of_each_kind (void)
   clean_and_close (fds[1]);
 }
 
-/* epoll descriptors in epoll descriptors, as many as the kernel takes: there is no room for the library's around them. */
+/* epoll descriptors in epoll descriptors, as many as the kernel takes: there is no room for the library's around
+ * them. */
 static void
 test_nested_too_deeply (void)
 {

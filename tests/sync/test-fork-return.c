@@ -1,7 +1,7 @@
 /* test-fork-return.c: a child that was forked in a coroutine, and returns from the coroutine's function.
  *
- * Control goes back to whoever resumed the coroutine, in the child too.  What else was ready is the parent's, and does not
- * run in the child.  A wait that the child comes back to fails.
+ * Control goes back to whoever resumed the coroutine, in the child too.  What else was ready is the parent's, and does
+ * not run in the child.  A wait that the child comes back to fails.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

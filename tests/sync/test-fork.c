@@ -1,8 +1,8 @@
 /* test-fork.c: what a forked child may do with what it has inherited, and what it has not.
  *
  * Inherited handles can be closed, which the parent does not notice, and are EBADF for anything else.  A child whose
- * thread ends clears away nothing of the parent's, and none waits for a lock that a thread of its parent held.  A program
- * that is executed inherits nothing.  Under which main context a child may wait is in test-fork-context.c.
+ * thread ends clears away nothing of the parent's, and none waits for a lock that a thread of its parent held.  A
+ * program that is executed inherits nothing.  Under which main context a child may wait is in test-fork-context.c.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

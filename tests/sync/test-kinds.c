@@ -1,7 +1,7 @@
 /* test-kinds.c: every function that takes a handle, with a handle of every kind.
  *
- * One that does not fit is ENOTSUP; one that is dead, was never given out, belongs to another thread or was inherited over
- * fork () is EBADF.  Whatever it is, nothing happens to the object.  IPC's own functions are in ipc/test-misuse.c.
+ * One that does not fit is ENOTSUP; one that is dead, was never given out, belongs to another thread or was inherited
+ * over fork () is EBADF.  Whatever it is, nothing happens to the object.  IPC's own functions are in ipc/test-misuse.c.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

@@ -1,8 +1,8 @@
 /* test-stack-min.c: dill_stack_min () is enough for a coroutine that is interrupted by signals.
  *
- * On so much memory, at any address, it survives a storm of signals whose handler has no stack of its own, wherever in the
- * library they come, though it and the handler use their shares of the reserve.  This program is bound lazily: the dynamic
- * linker works on that stack too.
+ * On so much memory, at any address, it survives a storm of signals whose handler has no stack of its own, wherever in
+ * the library they come, though it and the handler use their shares of the reserve.  This program is bound lazily: the
+ * dynamic linker works on that stack too.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -20,8 +20,8 @@
 /* What the manual allows the coroutine's functions, and the handler, less the frames of those that use it here. */
 #define SHARE 3584
 
-/* How often each call is to be interrupted on the coroutine's stack, a signal every 20 microseconds.  A call that mostly
- * waits is there for moments only, so it need not be as often as that within the time. */
+/* How often each call is to be interrupted on the coroutine's stack, a signal every 20 microseconds.  A call that
+ * mostly waits is there for moments only, so it need not be as often as that within the time. */
 #define N_SIGNALS 20
 #define INTERVAL_NS 20000
 #define STORM_MS 5000

@@ -1,8 +1,8 @@
 /* test-stack-overflow.c: a coroutine that overflows its stack ends the process by a clean SIGSEGV.
  *
  * The first address that faults is on that stack's own guard page, be it the first, a middle or the last one of 100,000
- * that are suspended, and however it was started.  Where guard pages are mappings, by mprotect (), there is room for fewer
- * coroutines (half of vm.max_map_count): the next one is ENOMEM, and all that there are have their guards.
+ * that are suspended, and however it was started.  Where guard pages are mappings, by mprotect (), there is room for
+ * fewer coroutines (half of vm.max_map_count): the next one is ENOMEM, and all that there are have their guards.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
@@ -74,7 +74,8 @@ check_overflow (Crowd *crowd, int *h)
   *h = test_assert_ok (dill_spawn (sleep_and_overflow, crowd));
 }
 
-/* Starts up to N_WANTED coroutines, as many as there is room for, lets some overflow, and returns how many there were. */
+/* Starts up to N_WANTED coroutines, as many as there is room for, lets some overflow, and returns how many there
+ * were. */
 static guint
 overflow_in_crowd (guint n_wanted)
 {

@@ -1,7 +1,7 @@
 /* test-stack-use.c: what the library's own calls take of a stack.
  *
- * As the manual says of x86-64: up to 2 KiB below the function that makes the call, however long that waits; up to 4 where
- * a socket file needs a detour.
+ * As the manual says of x86-64: up to 2 KiB below the function that makes the call, however long that waits; up to 4
+ * where a socket file needs a detour.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

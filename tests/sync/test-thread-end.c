@@ -271,8 +271,8 @@ add_once (Exit *exit, GSource *source, GSourceFunc func)
   g_source_unref (add_source (exit->context, source, func, exit));
 }
 
-/* Two waits of the thread's own stack, one in the other, stand between those of coroutines, in the queue of a listener and
- * among the timers. */
+/* Two waits of the thread's own stack, one in the other, stand between those of coroutines, in the queue of a
+ * listener and among the timers. */
 static void *
 wait_until_exit (void *data)
 {
