@@ -22,7 +22,9 @@ from measure import Bench, Missing, describe_machine
 YARDSTICK = "server-epoll"
 BARE = "server-bare"
 STREAMS = [YARDSTICK, "server-dillipc", "server-blocking", "server-gsource", "server-gio", "server-uv"]
-ONE = [YARDSTICK, BARE, "server-dillipc", "server-dillipc:main", "server-dillipc:spin"] + STREAMS[2:]
+# With so many nanoseconds of work in each answer, to tell what work costs.
+WORKING = [BARE + ":100", BARE + ":400"]
+ONE = [YARDSTICK, BARE, *WORKING, "server-dillipc", "server-dillipc:main", "server-dillipc:spin"] + STREAMS[2:]
 TWO = [YARDSTICK, BARE, "server-dillipc", "server-dillipc:spin"] + STREAMS[2:]
 ACCEPTING = [YARDSTICK, BARE] + STREAMS[1:]
 LOOPS = [YARDSTICK, BARE, "server-dillipc", "server-gsource", "server-gio", "server-uv"]

@@ -3,15 +3,19 @@
  * promises can make up for: it has to receive with room for a descriptor and for what comes behind, and not to look at
  * epoll again for one connection as long as another may be ready.
  *
+ * The option is for how many nanoseconds it works in each answer, to tell what that costs.
+ *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "bench.h"
 #include <sys/epoll.h>
+#include <time.h>
 
 #define N_EVENTS 64
 
 static struct bench bench;
 static int epoll_fd;
+static int64_t work_ns;
 static char buf[BENCH_SIZE_MAX], ahead[16384 - 32];
 
 static void
@@ -42,12 +46,36 @@ receive (int fd)
   return recvmsg (fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 }
 
+static int64_t
+now_ns (void)
+{
+  struct timespec time;
+
+  clock_gettime (CLOCK_MONOTONIC, &time);
+  return time.tv_sec * INT64_C (1000000000) + time.tv_nsec;
+}
+
+static void
+work (void)
+{
+  int64_t end;
+
+  if (work_ns == 0)
+    return;
+
+  end = now_ns () + work_ns;
+  while (now_ns () < end)
+    continue;
+}
+
 /* As receive (), and sends what came back. */
 static ssize_t
 answer (int fd)
 {
   ssize_t n = receive (fd);
 
+  if (n > 0)
+    work ();
   if (n > 0 && send (fd, buf, (size_t) n, MSG_DONTWAIT | MSG_NOSIGNAL) != n)
     err (1, "send");
   return n;
@@ -92,6 +120,7 @@ main (int argc, char **argv)
   bench = bench_parse (argc, argv);
   if (bench.work != BENCH_ECHO && bench.work != BENCH_ACCEPT)
     errx (2, "only echo and accept");
+  work_ns = strtol (bench.option, NULL, 10);
 
   listener = bench_listen (bench.path);
   epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
