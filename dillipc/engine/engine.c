@@ -327,9 +327,35 @@ dill_engine_release (struct dill_engine *engine)
   free (engine);
 }
 
+/* Whoever of the running flows is at home in ENGINE may not wait any more: nobody would resume it.  Returns whether
+ * there is anybody. */
+static bool
+cancel_running (struct dill_engine *engine)
+{
+  bool found = false;
+
+  for (struct dill_flow *flow = engine->thread->current; flow != NULL; flow = flow->resumer)
+    if (flow->engine == engine)
+      flow->canceled = found = true;
+  return found;
+}
+
 void
 dill_engine_end (struct dill_engine *engine)
 {
+  struct dill_thread *thread = engine->thread;
+
+  if (!dill_engine_is_inherited (engine) && cancel_running (engine))
+    {
+      g_critical ("a GMainContext has ended while a coroutine that is at home there was running");
+      /* The rest follows when the thread ends.  Where the context was, there may be another one soon. */
+      g_atomic_int_set (&engine->is_orphaned, 1);
+      engine->context = NULL;
+      if (thread->recent_engine == engine)
+        thread->recent_engine = NULL;
+      return;
+    }
+
   if (dill_engine_free (engine))
     g_warning ("a GMainContext has ended with coroutines or handles that were not closed; they are gone");
 }

@@ -24,6 +24,41 @@ test_context_ends (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   work (NULL);
 }
 
+/* A coroutine that ends its own context is told so, and goes on as if it was cancelled. */
+static dill_coroutine void
+end_own_context (GMainContext *context, gboolean *has_ended)
+{
+  g_main_context_pop_thread_default (context);
+  test_expect_critical ("*ended while a coroutine*", g_main_context_unref (context));
+  test_assert_errno (dill_msleep (-1), ECANCELED);
+  test_assert_errno (dill_spawn (never_go_on, NULL), ECANCELED);
+  *has_ended = TRUE;
+}
+
+static dill_coroutine void
+start_who_ends (GMainContext *context, gboolean *has_ended)
+{
+  g_assert_no_errno (dill_hclose (test_assert_ok (dill_go (end_own_context (context, has_ended)))));
+  test_assert_errno (dill_yield (), ECANCELED);
+}
+
+static void
+test_context_ends_beneath (void)
+{
+  for (guint depth = 1; depth <= 2; depth++)
+    {
+      GMainContext *context = g_main_context_new ();
+      gboolean has_ended = FALSE;
+      int h;
+
+      g_main_context_push_thread_default (context);
+      h = depth == 1 ? dill_go (end_own_context (context, &has_ended)) : dill_go (start_who_ends (context, &has_ended));
+      g_assert_true (has_ended);
+      g_assert_no_errno (dill_hclose (test_assert_ok (h)));
+      work (NULL);
+    }
+}
+
 /* One of a bundle's two members is gone; the bundle, at home nowhere, lives on with the other. */
 static void
 test_context_ends_with_member (void)
@@ -280,6 +315,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   work (NULL); /* opens what the main thread keeps open: from here on descriptors can be counted */
   test_add ("/context-end/all", test_context_ends);
+  g_test_add_func ("/context-end/beneath", test_context_ends_beneath);
   g_test_add_func ("/context-end/with-member", test_context_ends_with_member);
   g_test_add_func ("/context-end/while-waited-for", test_context_ends_while_waited_for);
   test_add ("/context-end/elsewhere", test_context_ends_elsewhere);
