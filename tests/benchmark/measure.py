@@ -64,24 +64,28 @@ class Bench:
         return float(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, timeout=PATIENCE).stdout)
 
     def rate(self, system, work, size, seconds, active=1, idle=0, two_cpus=False):
-        """Operations in a second, and seconds of the server's processor time for one."""
+        """Operations in a second, and what one takes of the server: seconds of processor time, and context switches."""
         program, _, option = system.partition(":")
         server, path = self.start(program, work, size, option)
         try:
             pair = program if program.startswith("pair-") else "client"
             # To connect the idle ones takes time too, which is not what is measured.
-            before = self.cpu_time(server) if idle == 0 else None
+            before = self.usage(server) if idle == 0 else None
             rate = self.client(path, work, size, active, idle, seconds, two_cpus, pair)
-            used = None if before is None else (self.cpu_time(server) - before) / (rate * seconds)
-            return rate, used
+            if before is None:
+                return rate, None
+            return rate, [(end - begin) / (rate * seconds) for begin, end in zip(before, self.usage(server))]
         finally:
             self.stop(server)
 
     @staticmethod
-    def cpu_time(server):
-        """Of all threads, in seconds."""
-        tasks = pathlib.Path("/proc", str(server.pid), "task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) * 1e-9
+    def usage(server):
+        """Of all threads: processor time in seconds, and context switches."""
+        seconds = switches = 0
+        for task in pathlib.Path("/proc", str(server.pid), "task").iterdir():
+            seconds += int((task / "schedstat").read_text().split()[0]) * 1e-9
+            switches += sum(map(int, re.findall(r"voluntary_ctxt_switches:\s*(\d+)", (task / "status").read_text())))
+        return seconds, switches
 
     def system_calls(self, system, work, size, operations=2000):
         """System calls of the server for one operation, counted by strace; None without that."""

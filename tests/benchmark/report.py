@@ -22,7 +22,8 @@ SPEEDS = [
 class Results:
     def __init__(self, machine, n_rounds, seconds):
         self.machine, self.n_rounds, self.seconds = machine, n_rounds, seconds
-        # Rows: what was done, ratios of rates and of work for a second of processor time, and microseconds of that.
+        # Rows: what was done, ratios of rates and of work for a second of processor time, microseconds of that, and
+        # context switches.
         self.rows, self.costs, self.missing = [], {}, set()
         self.alone, self.connection = {}, {}
         self.speed, self.many, self.timers, self.handles, self.idle = {}, {}, {}, {}, {}
@@ -36,24 +37,27 @@ def ratio(summary):
     return "%.2f (%.2f–%.2f)" % summary
 
 
-def microseconds(work, cpu_us, system):
+def beside_epoll(work, summaries, system, form):
     """For one operation; nothing for streams, whose operations are bytes."""
-    if system not in cpu_us or work.work not in ("echo", "accept"):
+    if system not in summaries or work.work not in ("echo", "accept"):
         return ""
 
-    return "%.1f, %.1f" % (cpu_us[system][0], cpu_us["server-epoll"][0])
+    return "%s, %s" % (form % summaries[system][0], form % summaries["server-epoll"][0])
 
 
 def main_table(results):
-    yield "| work | epoll, per second | dillipc | goal | | bare | by processor time of the server | µs of that, and epoll's |"
-    yield "|---|---|---|---|---|---|---|---|"
-    for work, summaries, cpu, cpu_us in results.rows:
+    yield (
+        "| work | epoll, per second | dillipc | goal | | bare | by processor time of the server | µs of that, and epoll's |"
+        " context switches, and epoll's |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for work, summaries, cpu, cpu_us, switches in results.rows:
         rate = summaries.get("rate", (0,))[0]
         shown = [system for system in summaries if "dillipc" in system]
         for system in shown:
             goal = work.goals.get(system)
             option = system.partition(":")[2]
-            yield "| %s%s | %s | %s | %s | %s | %s | %s | %s |" % (
+            yield "| %s%s | %s | %s | %s | %s | %s | %s | %s | %s |" % (
                 work.name,
                 " (%s)" % {"main": "on the main stack", "spin": "with dill_set_spin (15)"}[option] if option else "",
                 "{:,.0f}".format(rate),
@@ -62,7 +66,8 @@ def main_table(results):
                 verdict(summaries[system][0] >= goal) if goal else "",
                 ratio(summaries["server-bare"]) if "server-bare" in summaries else "",
                 ratio(cpu[system]) if system in cpu else "",
-                microseconds(work, cpu_us, system),
+                beside_epoll(work, cpu_us, system, "%.1f"),
+                beside_epoll(work, switches, system, "%.2f"),
             )
 
 

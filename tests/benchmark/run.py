@@ -83,36 +83,40 @@ def progress(text):
 
 def measure_work(bench, work, n_rounds, seconds, missing):
     """Lists by system, a value for each round: ratios of rates, the same of the work done for a second of the server's
-    processor time, and microseconds of that for one operation."""
-    ratios, cpu_ratios, cpu_us = {}, {}, {}
+    processor time, and for one operation microseconds of that, and context switches of the server."""
+    ratios, cpu_ratios, cpu_us, switches = {}, {}, {}, {}
     for number in range(n_rounds):
         base = None
         for system in work.systems:
             progress("%s: round %d of %d: %s" % (work.name, number + 1, n_rounds, system))
             try:
-                rate, cpu = bench.rate(system, work.work, work.size, seconds, **work.options)
+                rate, used = bench.rate(system, work.work, work.size, seconds, **work.options)
             except Missing:
                 missing.add(system)
                 continue
             if system == YARDSTICK:
-                base, cpu_base = rate, cpu
+                base, used_base = rate, used
             ratios.setdefault(system, []).append(rate / base)
-            if cpu:
-                cpu_ratios.setdefault(system, []).append(cpu_base / cpu)
-                cpu_us.setdefault(system, []).append(cpu * 1e6)
+            if used:
+                cpu_ratios.setdefault(system, []).append(used_base[0] / used[0])
+                cpu_us.setdefault(system, []).append(used[0] * 1e6)
+                switches.setdefault(system, []).append(used[1])
             if system == YARDSTICK:
                 ratios.setdefault("rate", []).append(rate)
-    return ratios, cpu_ratios, cpu_us
+    return ratios, cpu_ratios, cpu_us, switches
 
 
 def measure_alone(bench, quick):
     """By work: nanoseconds of the epoll loop, and ratios to it."""
-    n_rounds, operations = (2, 10000) if quick else (9, 100000)
+    n_rounds, operations = (2, 10000) if quick else (17, 50000)
     results = {}
     for name, work, size in (("ping-pong", "echo", 64), ("accept, echo, close", "accept", 1)):
         progress("in one thread: " + name)
-        rounds = [[bench.alone(system, work, size, operations) for system in ("epoll", "dillipc")] for _ in range(n_rounds)]
-        results[name] = (statistics.median(base for base, _ in rounds), summary([base / each for base, each in rounds]))
+        rounds = []
+        for _ in range(n_rounds):
+            rounds.append([bench.alone(system, work, size, operations) for system in ("epoll", "dillipc")])
+        ratios = [base / each for base, each in rounds]
+        results[name] = (statistics.median(base for base, _ in rounds), summary(ratios))
     return results
 
 
@@ -128,12 +132,12 @@ def main():
     parser.add_argument("--write", action="store_true")
     parser.add_argument("programs")
     options = parser.parse_args()
-    n_rounds, seconds = (2, 0.08) if options.quick else (9, 0.5)
+    n_rounds, seconds = (2, 0.08) if options.quick else (17, 0.25)
     bench = Bench(options.programs)
     results = report.Results(describe_machine(), n_rounds, seconds)
 
     for work in works(options.quick):
-        rounds = min(n_rounds, 5) if work.slow else n_rounds
+        rounds = min(n_rounds, 7) if work.slow else n_rounds
         measured = measure_work(bench, work, rounds, seconds, results.missing)
         results.rows.append((work, *({system: summary(values) for system, values in each.items()} for each in measured)))
 
@@ -149,7 +153,8 @@ def main():
             results.missing.add(system)
 
     progress("coroutines")
-    results.speed = bench.coroutines("speed")
+    rounds = [bench.coroutines("speed") for _ in range(n_rounds)]
+    results.speed = {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
     top = 100000 if options.quick else 1000000
     results.many = {n: bench.coroutines("many", n) for n in (1, 10, 100, 1000, 10000, 100000, top) if n <= top}
     results.timers = {n: bench.coroutines("timers", n) for n in (1, 10, 100, 1000, 10000, 100000, top) if n <= top}
