@@ -343,16 +343,12 @@ cancel_running (struct dill_engine *engine)
 void
 dill_engine_end (struct dill_engine *engine)
 {
-  struct dill_thread *thread = engine->thread;
-
   if (!dill_engine_is_inherited (engine) && cancel_running (engine))
     {
       g_critical ("a GMainContext has ended while a coroutine that is at home there was running");
       /* The rest follows when the thread ends.  Where the context was, there may be another one soon. */
       g_atomic_int_set (&engine->is_orphaned, 1);
       engine->context = NULL;
-      if (thread->recent_engine == engine)
-        thread->recent_engine = NULL;
       return;
     }
 
