@@ -9,8 +9,6 @@
  */
 #include "bench.h"
 #include <dillipc/dillipc.h>
-#include <sys/epoll.h>
-#include <time.h>
 
 #define N_EVENTS 64
 
@@ -47,20 +45,11 @@ end_operation (void)
 static int epoll_fd, listener_fd;
 
 static void
-watch (int fd)
-{
-  struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
-
-  if (epoll_ctl (epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
-    err (1, "epoll_ctl");
-}
-
-static void
 begin_epoll (void)
 {
   listener_fd = bench_listen (bench.path);
   epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
-  watch (listener_fd);
+  bench_watch (epoll_fd, listener_fd, EPOLLIN);
 }
 
 static void
@@ -84,7 +73,7 @@ turn_epoll (void)
 
   for (int i = 0; i < n; i++)
     if (events[i].data.fd == listener_fd)
-      watch (accept4 (listener_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      bench_watch (epoll_fd, accept4 (listener_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), EPOLLIN);
     else
       answer (events[i].data.fd);
 }
@@ -138,7 +127,7 @@ int
 main (int argc, char **argv)
 {
   void (*turn) (void) = turn_epoll;
-  struct timespec begin, end;
+  int64_t begin;
   size_t n;
 
   bench = bench_parse (argc, argv);
@@ -154,7 +143,7 @@ main (int argc, char **argv)
   else
     begin_epoll ();
 
-  clock_gettime (CLOCK_MONOTONIC, &begin);
+  begin = bench_now_ns ();
   for (size_t i = 0; i < n; i++)
     {
       begin_operation ();
@@ -162,7 +151,6 @@ main (int argc, char **argv)
         turn ();
       end_operation ();
     }
-  clock_gettime (CLOCK_MONOTONIC, &end);
-  printf ("%.1f\n", ((double) (end.tv_sec - begin.tv_sec) * 1e9 + (double) (end.tv_nsec - begin.tv_nsec)) / (double) n);
+  printf ("%.1f\n", (double) (bench_now_ns () - begin) / (double) n);
   unlink (bench.path);
 }

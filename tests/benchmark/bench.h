@@ -20,9 +20,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BENCH_SIZE_MAX 65536
@@ -119,6 +121,31 @@ bench_connect (const char *path)
   if (fd < 0 || connect (fd, (struct sockaddr *) &address, sizeof address) < 0)
     err (1, "%s", path);
   return fd;
+}
+
+static inline void
+bench_watch (int epoll_fd, int fd, uint32_t events)
+{
+  struct epoll_event event = { .events = events, .data.fd = fd };
+
+  if (epoll_ctl (epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+    err (1, "epoll_ctl");
+}
+
+static inline int64_t
+bench_now_ns (void)
+{
+  struct timespec time;
+
+  clock_gettime (CLOCK_MONOTONIC, &time);
+  return time.tv_sec * INT64_C (1000000000) + time.tv_nsec;
+}
+
+/* In seconds. */
+static inline double
+bench_now (void)
+{
+  return (double) bench_now_ns () * 1e-9;
 }
 
 /* Whoever waits for the server may begin. */

@@ -8,21 +8,11 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "bench.h"
-#include <time.h>
 
 static struct bench bench;
 static int *active;
 static size_t n_active;
 static char *buf;
-
-static double
-now (void)
-{
-  struct timespec time;
-
-  clock_gettime (CLOCK_MONOTONIC, &time);
-  return (double) time.tv_sec + (double) time.tv_nsec * 1e-9;
-}
 
 static void
 send_all (int fd, const char *bytes, size_t length)
@@ -129,11 +119,11 @@ main (int argc, char **argv)
   if (bench.work == BENCH_ECHO)
     echo (); /* now all are accepted */
 
-  begin = now ();
+  begin = bench_now ();
   end = begin + strtod (argv[6], NULL);
-  while (now () < end)
+  while (bench_now () < end)
     n_done += works[bench.work] ();
   if (bench.work == BENCH_SINK || bench.work == BENCH_FRAMES)
     finish_stream ();
-  printf ("%.1f\n", (double) n_done / (now () - begin));
+  printf ("%.1f\n", (double) n_done / (bench_now () - begin));
 }

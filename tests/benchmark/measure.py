@@ -55,13 +55,17 @@ class Bench:
         server.wait()
         server.stdout.close()
 
+    def output(self, name, arguments, cpu=0):
+        """What a program prints."""
+        command = self.pin([self.program(name), *arguments], cpu)
+        return subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, timeout=PATIENCE).stdout
+
     def client(self, path, work, size, active, idle, seconds, two_cpus, program="client"):
         if program == "client":
             arguments = [work, path, size, active, idle, seconds]
         else:
             arguments = [work, path, size, seconds]
-        command = self.pin([self.program(program), *arguments], 1 if two_cpus else 0)
-        return float(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, timeout=PATIENCE).stdout)
+        return float(self.output(program, arguments, 1 if two_cpus else 0))
 
     def rate(self, system, work, size, seconds, active=1, idle=0, two_cpus=False):
         """Operations in a second, and what one takes of the server: seconds of processor time, and context switches."""
@@ -129,15 +133,12 @@ class Bench:
 
     def alone(self, system, work, size, operations):
         """Nanoseconds of one operation of a server and its client in one thread."""
-        command = self.pin([self.program("alone"), work, self.socket(), size, system, operations], 0)
-        output = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, timeout=PATIENCE).stdout
-        return float(output)
+        return float(self.output("alone", [work, self.socket(), size, system, operations]))
 
     def coroutines(self, *arguments):
         """The figures of the program coroutines, by name."""
-        command = self.pin([self.program("coroutines"), *arguments], 0)
-        output = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, timeout=PATIENCE).stdout
-        return {name: float(value) for name, value in (line.split() for line in output.splitlines())}
+        lines = self.output("coroutines", arguments).splitlines()
+        return {name: float(value) for name, value in (line.split() for line in lines)}
 
 
 def describe_machine():

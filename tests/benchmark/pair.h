@@ -8,22 +8,12 @@
 #pragma once
 
 #include "bench.h"
-#include <time.h>
 
 /* For a client: how long to go on; 0 for a server. */
 static inline double
 pair_seconds (const struct bench *bench)
 {
   return strtod (bench->option, NULL);
-}
-
-static inline double
-pair_now (void)
-{
-  struct timespec time;
-
-  clock_gettime (CLOCK_MONOTONIC, &time);
-  return (double) time.tv_sec + (double) time.tv_nsec * 1e-9;
 }
 
 /* Calls ROUND_TRIP (DATA) for SECONDS and prints how often in a second. */
@@ -34,12 +24,12 @@ pair_measure (double seconds, void (*round_trip) (void *data), void *data)
   size_t n = 0;
 
   round_trip (data);
-  begin = pair_now ();
+  begin = bench_now ();
   do
     {
       round_trip (data);
       n++;
-      now = pair_now ();
+      now = bench_now ();
     }
   while (now < begin + seconds);
   printf ("%.1f\n", (double) n / (now - begin));

@@ -8,8 +8,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "bench.h"
-#include <sys/epoll.h>
-#include <time.h>
 
 #define N_EVENTS 64
 
@@ -17,15 +15,6 @@ static struct bench bench;
 static int epoll_fd;
 static int64_t work_ns;
 static char buf[BENCH_SIZE_MAX], ahead[16384 - 32];
-
-static void
-watch (int fd, uint32_t events)
-{
-  struct epoll_event event = { .events = events, .data.fd = fd };
-
-  if (epoll_ctl (epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
-    err (1, "epoll_ctl");
-}
 
 static ssize_t
 receive (int fd)
@@ -46,15 +35,6 @@ receive (int fd)
   return recvmsg (fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 }
 
-static int64_t
-now_ns (void)
-{
-  struct timespec time;
-
-  clock_gettime (CLOCK_MONOTONIC, &time);
-  return time.tv_sec * INT64_C (1000000000) + time.tv_nsec;
-}
-
 static void
 work (void)
 {
@@ -63,8 +43,8 @@ work (void)
   if (work_ns == 0)
     return;
 
-  end = now_ns () + work_ns;
-  while (now_ns () < end)
+  end = bench_now_ns () + work_ns;
+  while (bench_now_ns () < end)
     continue;
 }
 
@@ -108,7 +88,7 @@ accept_one (int listener)
   if (n == 0 || (n > 0 && bench.work == BENCH_ACCEPT))
     close (fd);
   else if (fd >= 0)
-    watch (fd, EPOLLIN | EPOLLRDHUP | EPOLLET);
+    bench_watch (epoll_fd, fd, EPOLLIN | EPOLLRDHUP | EPOLLET);
 }
 
 int
@@ -124,7 +104,7 @@ main (int argc, char **argv)
 
   listener = bench_listen (bench.path);
   epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
-  watch (listener, EPOLLIN);
+  bench_watch (epoll_fd, listener, EPOLLIN);
   bench_ready ();
 
   for (;;)

@@ -1,8 +1,7 @@
 /* server-dillipc.c: the same by dillipc, a coroutine for each connection.
  *
  * The option "main" serves one connection on the main stack, "spin" lets the main context spin; otherwise everything
- * happens
- * under g_main_loop_run ().
+ * happens under g_main_loop_run ().
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */

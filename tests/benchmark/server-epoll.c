@@ -3,7 +3,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "bench.h"
-#include <sys/epoll.h>
 
 #define N_EVENTS 64
 
@@ -12,21 +11,12 @@ static int epoll_fd;
 static char buf[BENCH_SIZE_MAX];
 
 static void
-watch (int fd)
-{
-  struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
-
-  if (epoll_ctl (epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
-    err (1, "epoll_ctl");
-}
-
-static void
 accept_one (int listener)
 {
   int fd = accept4 (listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
   if (fd >= 0)
-    watch (fd);
+    bench_watch (epoll_fd, fd, EPOLLIN);
 }
 
 static void
@@ -79,7 +69,7 @@ main (int argc, char **argv)
   bench = bench_parse (argc, argv);
   listener = bench_listen (bench.path);
   epoll_fd = epoll_create1 (EPOLL_CLOEXEC);
-  watch (listener);
+  bench_watch (epoll_fd, listener, EPOLLIN);
   bench_ready ();
 
   for (;;)
