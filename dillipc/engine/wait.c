@@ -324,7 +324,8 @@ dill_wait_try_on (struct dill_trial *trial, unsigned n_steps)
   if (now < trial->end)
     return 0;
 
-  errno = ETIMEDOUT;
+  if (dill_wait_allowed () == 0)
+    errno = ETIMEDOUT;
   return -1;
 }
 

@@ -175,6 +175,8 @@ dill_wait_fairly (int64_t result, int64_t deadline)
 struct dill_trial
 {
   unsigned n_steps; /* done without waiting */
+  bool is_decided;  /* whether the operation is one */
+  bool may_wait;    /* it is none */
   int64_t end;      /* in microseconds; 0: not known yet */
 };
 
@@ -182,7 +184,8 @@ struct dill_trial
 #define DILL_TRIAL_STEPS 1024
 
 /* For the middle of such an operation: whether to go on after a step, of which N_STEPS and what can be done in some
- * time are more than there could be to do when it began.  Returns 0, or -1 with errno ETIMEDOUT. */
+ * time are more than there could be to do when it began.  Returns 0, or -1 with errno ETIMEDOUT or, in a cancelled
+ * coroutine, ECANCELED. */
 int dill_wait_try_on (struct dill_trial *trial, unsigned n_steps);
 
 /* For the middle of an operation on an object: pauses like dill_wait_fairly (), in QUEUE meanwhile, so that

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "ipc/connection.h"
+#include "ipc/socket.h"
 #include <errno.h>
 #include <limits.h>
 
@@ -27,7 +28,12 @@ dill_connection_pause (struct dill_connection *connection, unsigned direction, c
   enum dill_outcome outcome;
 
   *is_closed = false;
-  if (deadline == 0)
+  if (!trial->is_decided)
+    {
+      trial->may_wait = dill_socket_can_wait (deadline);
+      trial->is_decided = true;
+    }
+  if (!trial->may_wait)
     return dill_wait_try_on (trial, DILL_TRIAL_STEPS);
   if (!dill_wait_is_due ())
     return 0;

@@ -7,7 +7,6 @@
  */
 #include "ipc/connection.h"
 #include "ipc/listener.h"
-#include <dillipc/dill-time.h>
 #include <errno.h>
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
@@ -116,8 +115,6 @@ static int
 shake_hands (struct dill_connection *connection, int64_t deadline, bool *is_closed)
 {
   *is_closed = false;
-  if (deadline > 0 && deadline <= dill_now ())
-    deadline = 0;
   if (connection->in_broken || connection->out_broken)
     return fail (ECONNRESET);
 

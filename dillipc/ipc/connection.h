@@ -93,8 +93,9 @@ void dill_connection_consume (struct dill_connection *connection, size_t length)
 int dill_connection_wait (struct dill_connection *connection, unsigned direction, const char *what, int64_t deadline,
                           bool *is_closed);
 
-/* Between two attempts of one operation: lets others go first, if that is due, or with a DEADLINE of 0 says whether
- * to go on, TRIAL being the operation's.  As dill_connection_wait (). */
+/* Between two attempts of one operation: lets others go first, if that is due.  If the operation could not wait when
+ * this was called first, for its DEADLINE or because it was cancelled before, says whether to go on, TRIAL being the
+ * operation's.  As dill_connection_wait (). */
 int dill_connection_pause (struct dill_connection *connection, unsigned direction, const char *what, int64_t deadline,
                            struct dill_trial *trial, bool *is_closed);
 

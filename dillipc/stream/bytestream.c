@@ -11,22 +11,13 @@
 #include "stream/native.h"
 #include <dillipc/dill-handle.h>
 #include <dillipc/dill-stream.h>
-#include <dillipc/dill-time.h>
 #include <errno.h>
 
-/* What one system call surely does, if it is in one piece. */
+/* What one system call mostly does goes to the library's own streams without a list. */
 #define SHORT_LENGTH 1024
 
 static const int bsock_tag;
 const void *dill_bsock_type = &bsock_tag;
-
-/* A deadline that has passed already means that what can be done without waiting is done.  Only operations that may
- * take several system calls need to be told: they look at the deadline in between. */
-static int64_t
-settle_deadline (int64_t deadline, bool is_one_call)
-{
-  return !is_one_call && deadline > 0 && deadline <= dill_now () ? 0 : deadline;
-}
 
 /* Whether this is a buffer, and nothing about it is to be looked at. */
 static inline bool
@@ -70,7 +61,6 @@ send_list (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill_io
   if (vfs == NULL || dill_iolist_check (first, last, false, &total) < 0)
     return -1;
 
-  deadline = settle_deadline (deadline, first == last && total <= SHORT_LENGTH);
   return (int) dill_wait_fairly (vfs->bsendl (vfs, first, last, deadline), deadline);
 }
 
@@ -82,7 +72,6 @@ receive_list (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill
   if (vfs == NULL || dill_iolist_check (first, last, true, &total) < 0)
     return -1;
 
-  deadline = settle_deadline (deadline, first == last && total <= SHORT_LENGTH);
   return (int) dill_wait_fairly (vfs->brecvl (vfs, first, last, deadline), deadline);
 }
 

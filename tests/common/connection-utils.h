@@ -180,6 +180,19 @@ fill_connection (int s)
   return total;
 }
 
+/* More calls than there can be between two looks at the clock. */
+#define N_CALLS 40
+
+/* After this much work a pause is due. */
+static inline void
+be_busy (void)
+{
+  int64_t end = dill_now () + 3;
+
+  while (dill_now () < end)
+    continue;
+}
+
 /* A coroutine that makes one call, and what came of it. */
 typedef struct
 {

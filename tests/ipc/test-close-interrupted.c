@@ -101,6 +101,51 @@ test_canceled_before (TestDir *test G_GNUC_UNUSED, gconstpointer data)
 }
 
 static void
+be_busy_and_close (void *data)
+{
+  test_assert_errno (dill_msleep (-1), ECANCELED);
+  be_busy ();
+  call_close (data);
+}
+
+/* The attempt may take many system calls, however long the coroutine has not waited. */
+static void
+test_canceled_with_much_to_drop (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  Call call = { .deadline = -1 };
+  int s[2], h;
+
+  make_pair (s);
+  call.s = s[0];
+  h = start_call (be_busy_and_close, &call);
+  for (guint i = 0; i < N_CALLS; i++)
+    g_assert_no_errno (dill_ipc_sendfd (s[1], STDIN_FILENO, 0)); /* the kernel hands out one byte at a time */
+  g_assert_no_errno (dill_ipc_done (s[1], 0));
+  g_assert_no_errno (dill_hclose (h));
+  g_assert_true (call.is_done);
+  g_assert_cmpint (call.result, ==, 0);
+  check_is_gone (s[0], -1);
+  g_assert_no_errno (dill_hclose (s[1]));
+}
+
+/* One who is cancelled does not go on for ever either. */
+static void
+test_canceled_flood (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  Call call = { .deadline = -1 };
+  GThread *thread;
+  int peer, h;
+
+  make_half_pair (&call.s, &peer);
+  h = start_call (close_after_cancellation, &call);
+  thread = g_thread_new ("flood", run_flood, GINT_TO_POINTER (peer));
+  g_assert_no_errno (dill_hclose (h));
+  assert_call_errno (call, ECANCELED);
+  check_is_gone (call.s, -1);
+  test_thread_join (thread);
+}
+
+static void
 test_other_waiters (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
 {
   gsize length = 8 * 1000 * 1000;
@@ -174,6 +219,8 @@ main (int argc, char **argv)
   add_number ("canceled/waiting-for-reads", true, test_canceled);
   add_number ("canceled/before-peer-done", true, test_canceled_before);
   add_number ("canceled/before-peer-not-done", false, test_canceled_before);
+  test_add ("/close-interrupted/canceled/with-much-to-drop", test_canceled_with_much_to_drop);
+  test_add ("/close-interrupted/canceled/flood", test_canceled_flood);
   test_add ("/close-interrupted/other-waiters", test_other_waiters);
   test_add ("/close-interrupted/thread-ends-meanwhile", test_thread_ends_while_closing);
   return g_test_run ();

@@ -1,26 +1,14 @@
 /* test-pause.c: the pauses in which one who never has to wait lets others have their turns.
  *
- * Whatever is called time after time pauses now and then, unless its deadline is 0.  A pause after an operation takes
- * nothing of it back when one is cancelled in it; one in the middle of a transfer is a wait like any other.
+ * Whatever is called time after time pauses now and then, unless it cannot wait: for its deadline, or since it was
+ * cancelled before.  A pause after an operation takes nothing of it back when one is cancelled in it; one in the middle
+ * of a transfer is a wait like any other.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "connection-utils.h"
 
-/* After this much work a pause is due. */
-static void
-be_busy (void)
-{
-  int64_t end = dill_now () + 3;
-
-  while (dill_now () < end)
-    continue;
-}
-
 /* --- Who pauses --- */
-
-/* More calls than there can be between two looks at the clock. */
-#define N_CALLS 40
 
 /* Everything that can be done so often without waiting, and somebody who wants a turn. */
 typedef struct
@@ -257,6 +245,27 @@ test_within_a_transfer (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_U
   things_clear (&things);
 }
 
+/* --- No time for a pause --- */
+
+/* However long ago the deadline was, what can be done without waiting is done, in as many system calls as it takes. */
+static void
+test_past_deadline (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree struct dill_iolist *items = make_items ();
+  Things things;
+
+  things_init (&things);
+  be_busy ();
+  things.n_turns = 0;
+  g_assert_no_errno (dill_bsendl (things.stream[0], &items[0], &items[N_ITEMS - 1], dill_now () - 1));
+  for (guint i = 0; i < N_CALLS; i++)
+    g_assert_no_errno (dill_ipc_sendfd (things.stream[1], STDIN_FILENO, 0));
+  be_busy ();
+  g_assert_no_errno (dill_brecv (things.stream[0], NULL, N_CALLS, dill_now () - 1));
+  g_assert_cmpuint (things.n_turns, ==, 0);
+  things_clear (&things);
+}
+
 /* --- Cancelled in a pause --- */
 
 /* Takes bytes that all are there: it waits for nothing but the turns of others. */
@@ -306,41 +315,6 @@ test_canceled_at_the_end (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC
 }
 
 static void
-send_after_cancellation (void *data)
-{
-  g_autofree struct dill_iolist *items = make_items ();
-  int s = *(int *) data;
-
-  test_assert_errno (dill_msleep (-1), ECANCELED);
-  be_busy ();
-
-  /* What one system call can do is done, and with no time to wait so is the rest. */
-  g_assert_no_errno (dill_bsendl (s, &items[0], &items[N_ITEMS - 1], 0));
-  g_assert_no_errno (dill_bsend (s, "x", 1, -1));
-  test_assert_errno (dill_bsendl (s, &items[0], &items[N_ITEMS - 1], -1), ECANCELED);
-  test_assert_errno (dill_bsend (s, "x", 1, -1), ECONNRESET);
-  *(int *) data = -1;
-}
-
-/* In the middle of a long transfer a pause is a wait like any other. */
-static void
-test_canceled_in_the_middle (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
-{
-  char bytes[N_ITEMS + 1];
-  int s[2], passed;
-
-  make_pair (s);
-  passed = s[0];
-  g_assert_no_errno (dill_hclose (test_assert_ok (dill_spawn (send_after_cancellation, &passed))));
-  g_assert_cmpint (passed, ==, -1);
-  g_assert_no_errno (dill_brecv (s[1], bytes, sizeof bytes, 0));
-  g_assert_cmpint (dill_brecv_some (s[1], bytes, sizeof bytes, 0), >, 0); /* and a part of the last one */
-  close_pair (s);
-}
-
-/* --- Closed in a pause --- */
-
-static void
 send_many (void *data)
 {
   g_autofree struct dill_iolist *items = make_items ();
@@ -348,6 +322,53 @@ send_many (void *data)
 
   call_done (call, dill_bsendl (call->s, &items[0], &items[N_ITEMS - 1], -1));
 }
+
+/* In the middle of a long transfer a pause is a wait like any other. */
+static void
+test_canceled_in_the_middle (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  Call call = { .s = -1 };
+  char bytes[N_ITEMS];
+  int s[2], h;
+
+  make_pair (s);
+  call.s = s[0];
+  be_busy ();
+  h = start_call (send_many, &call);
+  g_assert_false (call.is_done);
+  g_assert_no_errno (dill_hclose (h));
+  assert_call_errno (call, ECANCELED);
+  test_assert_errno (dill_bsend (s[0], "x", 1, -1), ECONNRESET);
+  g_assert_cmpint (dill_brecv_some (s[1], bytes, sizeof bytes, 0), >, 0); /* what went before the pause */
+  close_pair (s);
+}
+
+static void
+send_after_cancellation (void *data)
+{
+  test_assert_errno (dill_msleep (-1), ECANCELED);
+  be_busy ();
+  send_many (data);
+}
+
+/* One who is cancelled before has one attempt, which no pause cuts short. */
+static void
+test_canceled_before (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  Call call = { .s = -1 };
+  char bytes[N_ITEMS];
+  int s[2];
+
+  make_pair (s);
+  call.s = s[0];
+  g_assert_no_errno (dill_hclose (start_call (send_after_cancellation, &call)));
+  g_assert_true (call.is_done);
+  g_assert_cmpint (call.result, ==, 0);
+  g_assert_no_errno (dill_brecv (s[1], bytes, sizeof bytes, 0));
+  close_pair (s);
+}
+
+/* --- Closed in a pause --- */
 
 /* Who pauses is still at it: nobody else can, and the end of the handle ends the pause. */
 static void
@@ -386,8 +407,10 @@ main (int argc, char **argv)
       test_add_data (path, &kinds[i], test_lets_others_go);
     }
   test_add ("/pause/within-a-transfer", test_within_a_transfer);
+  test_add ("/pause/past-deadline", test_past_deadline);
   test_add ("/pause/canceled/at-the-end", test_canceled_at_the_end);
   test_add ("/pause/canceled/in-the-middle", test_canceled_in_the_middle);
+  test_add ("/pause/canceled/before", test_canceled_before);
   test_add ("/pause/closed", test_closed);
   return g_test_run ();
 }
