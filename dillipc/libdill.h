@@ -17,6 +17,7 @@
 
 #if !defined(DILL_DISABLE_SOCKETS)
 #include <dillipc/dill-ipc.h>
+#include <dillipc/dill-ipc-fd.h>
 #include <dillipc/dill-message.h>
 #include <dillipc/dill-stream.h>
 #include <sys/socket.h>

@@ -18,6 +18,7 @@
 #include "stream/native.h"
 #include <dillipc/dill-handle.h>
 #include <dillipc/dill-ipc.h>
+#include <dillipc/dill-ipc-fd.h>
 #include <dillipc/dill-stream.h>
 #include <errno.h>
 

@@ -9,6 +9,7 @@
 #include "ipc/observer.h"
 #include <dillipc/dill-handle.h>
 #include <dillipc/dill-ipc.h>
+#include <dillipc/dill-ipc-fd.h>
 
 struct dill_listener
 {

@@ -98,7 +98,7 @@ with Installation() as installed:
     @tap.case("there are public headers, those about sockets exactly if the library was configured with them")
     def there_are():
         assert {"dillipc.h", "dill-config.h", "libdill.h", "libdillimpl.h"} <= set(HEADERS), HEADERS
-        about_sockets = {"dill-ipc.h", "dill-message.h", "dill-stream.h"}
+        about_sockets = {"dill-ipc.h", "dill-ipc-fd.h", "dill-message.h", "dill-stream.h"}
         assert set(HEADERS) & about_sockets == (about_sockets if HAS_SOCKETS else set()), HEADERS
 
     for name in sorted(HEADERS):

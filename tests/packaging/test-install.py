@@ -81,7 +81,7 @@ main (void)
 """
 
 PROGRAM = SOCKET_PROGRAM if HAS_SOCKETS else CHANNEL_PROGRAM
-SOCKET_HEADERS = {"dill-ipc.h", "dill-message.h", "dill-stream.h"}
+SOCKET_HEADERS = {"dill-ipc.h", "dill-ipc-fd.h", "dill-message.h", "dill-stream.h"}
 
 with Installation() as installed:
 

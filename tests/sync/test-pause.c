@@ -1,12 +1,11 @@
 /* test-pause.c: the pauses in which one who never has to wait lets others have their turns.
  *
  * Whatever is called time after time pauses now and then, unless it cannot wait: for its deadline, or since it was
- * cancelled before.  A pause after an operation takes nothing of it back when one is cancelled in it; one in the middle
- * of a transfer is a wait like any other.
+ * cancelled before.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "connection-utils.h"
+#include "pause-utils.h"
 
 /* --- Who pauses --- */
 
@@ -207,22 +206,6 @@ test_lets_others_go (TestDir *test G_GNUC_UNUSED, gconstpointer data)
     }
 }
 
-/* A list for which the kernel has room, and which it takes in a hundred system calls. */
-enum
-{
-  N_ITEMS = 2000
-};
-
-static struct dill_iolist *
-make_items (void)
-{
-  struct dill_iolist *items = g_new0 (struct dill_iolist, N_ITEMS);
-
-  for (guint i = 0; i < N_ITEMS; i++)
-    items[i] = (struct dill_iolist) { (char *) "x", 1, i + 1 < N_ITEMS ? &items[i + 1] : NULL, 0 };
-  return items;
-}
-
 /* In transfers that take many system calls: a list of many items, and bytes that come with a descriptor each. */
 static void
 test_within_a_transfer (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
@@ -266,83 +249,6 @@ test_past_deadline (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSE
   things_clear (&things);
 }
 
-/* --- Cancelled in a pause --- */
-
-/* Takes bytes that all are there: it waits for nothing but the turns of others. */
-static void
-take_bytes (void *data)
-{
-  Call *call = data;
-  guint8 byte;
-
-  while (dill_brecv (call->s, &byte, 1, -1) == 0)
-    {
-      g_assert_cmpuint (byte, ==, byte_at (call->length));
-      call->length++;
-    }
-  call_done (call, -1);
-}
-
-/* What an operation has done is not taken back by a cancellation in the pause that follows: no byte is lost. */
-static void
-test_canceled_at_the_end (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
-{
-  enum { LENGTH = 100 * 1000 };
-  g_autofree guint8 *bytes = g_malloc (LENGTH);
-  Call call = { .length = 0 };
-  guint8 byte;
-  int fd;
-
-  make_half_pair (&call.s, &fd);
-  fill_bytes (bytes, LENGTH, 0);
-  write_all (fd, bytes, LENGTH);
-  for (guint i = 0; i < 10; i++)
-    {
-      int h;
-
-      be_busy ();
-      h = start_call (take_bytes, &call);
-      g_assert_no_errno (dill_hclose (h));
-      assert_call_errno (call, ECANCELED);
-      call.is_done = false;
-      g_assert_cmpuint (call.length, <, LENGTH); /* it has not waited for more */
-      g_assert_no_errno (dill_brecv (call.s, &byte, 1, soon ()));
-      g_assert_cmpuint (byte, ==, byte_at (call.length++));
-    }
-  g_assert_cmpuint (call.length, >, 20);
-  g_assert_no_errno (dill_hclose (call.s));
-  close (fd);
-}
-
-static void
-send_many (void *data)
-{
-  g_autofree struct dill_iolist *items = make_items ();
-  Call *call = data;
-
-  call_done (call, dill_bsendl (call->s, &items[0], &items[N_ITEMS - 1], -1));
-}
-
-/* In the middle of a long transfer a pause is a wait like any other. */
-static void
-test_canceled_in_the_middle (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
-{
-  Call call = { .s = -1 };
-  char bytes[N_ITEMS];
-  int s[2], h;
-
-  make_pair (s);
-  call.s = s[0];
-  be_busy ();
-  h = start_call (send_many, &call);
-  g_assert_false (call.is_done);
-  g_assert_no_errno (dill_hclose (h));
-  assert_call_errno (call, ECANCELED);
-  test_assert_errno (dill_bsend (s[0], "x", 1, -1), ECONNRESET);
-  g_assert_cmpint (dill_brecv_some (s[1], bytes, sizeof bytes, 0), >, 0); /* what went before the pause */
-  close_pair (s);
-}
-
 static void
 send_after_cancellation (void *data)
 {
@@ -368,34 +274,6 @@ test_canceled_before (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNU
   close_pair (s);
 }
 
-/* --- Closed in a pause --- */
-
-/* Who pauses is still at it: nobody else can, and the end of the handle ends the pause. */
-static void
-test_closed (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
-{
-  Call in = { .buffer = NULL, .length = 100, .deadline = -1 }, out = { .s = -1 };
-  int s[2], sender, receiver;
-
-  make_pair (s);
-  in.s = out.s = s[0];
-  for (guint i = 0; i < 100; i++)
-    g_assert_no_errno (dill_ipc_sendfd (s[1], STDIN_FILENO, 0));
-  be_busy ();
-  sender = start_call (send_many, &out);
-  be_busy ();
-  receiver = start_call (call_brecv, &in);
-  g_assert_false (in.is_done || out.is_done);
-  test_assert_errno (dill_bsend (s[0], "x", 1, 0), EBUSY);
-  test_assert_errno (dill_brecv (s[0], NULL, 1, 0), EBUSY);
-  g_assert_no_errno (dill_hclose (s[0]));
-  finish_call (sender, &out);
-  finish_call (receiver, &in);
-  assert_call_errno (out, ECANCELED);
-  assert_call_errno (in, ECANCELED);
-  g_assert_no_errno (dill_hclose (s[1]));
-}
-
 int
 main (int argc, char **argv)
 {
@@ -408,9 +286,6 @@ main (int argc, char **argv)
     }
   test_add ("/pause/within-a-transfer", test_within_a_transfer);
   test_add ("/pause/past-deadline", test_past_deadline);
-  test_add ("/pause/canceled/at-the-end", test_canceled_at_the_end);
-  test_add ("/pause/canceled/in-the-middle", test_canceled_in_the_middle);
   test_add ("/pause/canceled/before", test_canceled_before);
-  test_add ("/pause/closed", test_closed);
   return g_test_run ();
 }
