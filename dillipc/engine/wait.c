@@ -12,9 +12,6 @@
 /* Operations that need not wait pause after a millisecond. */
 #define SLICE_MAX_US 1000
 
-/* Those that may not wait at all give up after so much time besides: a socket may have been made to hold more than
- * usual. */
-#define TRIAL_US 5000
 
 __attribute__ ((noinline)) int
 dill_wait_allowed_to_canceled (struct dill_thread *thread)
@@ -32,7 +29,7 @@ dill_wait_allowed_to_canceled (struct dill_thread *thread)
 /* A wait that iterates a main context.  One that another thread runs cannot be iterated here.  Apart, like the one
  * before, so that the usual way need not save registers for it. */
 __attribute__ ((noinline)) static int
-find_context (struct dill_thread *thread, struct dill_wait *wait)
+find_context (struct dill_thread *thread, struct dill_wait *wait, bool complains)
 {
   wait->coroutine = NULL;
   wait->engine = dill_engine_get (thread);
@@ -42,21 +39,22 @@ find_context (struct dill_thread *thread, struct dill_wait *wait)
   if (g_main_context_acquire (wait->engine->context))
     return 0;
 
-  g_critical ("this thread cannot wait under a GMainContext that another one is running: push one of its own");
+  if (complains)
+    g_critical ("this thread cannot wait under a GMainContext that another one is running: push one of its own");
   errno = ENOTSUP;
   return -1;
 }
 
-/* For the running flow of THREAD, which may wait. */
+/* For the running flow of THREAD, which may wait.  Who only pauses does not complain: he could do without. */
 static inline int
-begin (struct dill_thread *thread, struct dill_wait *wait, const char *what)
+begin (struct dill_thread *thread, struct dill_wait *wait, const char *what, bool complains)
 {
   if (G_LIKELY (dill_wait_can_suspend (thread)))
     {
       wait->coroutine = thread->current;
       wait->engine = thread->current->engine;
     }
-  else if (find_context (thread, wait) < 0)
+  else if (find_context (thread, wait, complains) < 0)
     return -1;
 
   dill_list_init (&wait->queue);
@@ -80,7 +78,7 @@ dill_wait_begin_in (struct dill_thread *thread, struct dill_wait *wait, const ch
       return -1;
     }
 
-  if (begin (thread, wait, what) < 0)
+  if (begin (thread, wait, what, true) < 0)
     return -1;
 
   if (deadline > 0)
@@ -263,7 +261,7 @@ dill_wait_yield (void)
   struct dill_thread *thread = dill_wait_get_thread ();
   struct dill_wait wait;
 
-  if (thread == NULL || begin (thread, &wait, "yield") < 0)
+  if (thread == NULL || begin (thread, &wait, "yield", true) < 0)
     return -1;
 
   wake (&wait, DILL_READY);
@@ -300,7 +298,7 @@ dill_wait_let_others (int64_t deadline)
   if (deadline > 0 && deadline <= dill_now ())
     return;
 
-  if ((thread = dill_wait_get_thread ()) != NULL && begin (thread, &wait, "pause") == 0)
+  if ((thread = dill_wait_get_thread ()) != NULL && begin (thread, &wait, "pause", false) == 0)
     {
       end_round (wait.engine);
       dill_wait_wake (&wait, DILL_READY);
@@ -311,35 +309,23 @@ dill_wait_let_others (int64_t deadline)
 }
 
 int
-dill_wait_try_on (struct dill_trial *trial, unsigned n_steps)
+dill_wait_give_up (void)
 {
-  int64_t now;
-
-  if (++trial->n_steps < n_steps)
-    return 0;
-
-  now = g_get_monotonic_time ();
-  if (trial->end == 0)
-    trial->end = now + TRIAL_US;
-  if (now < trial->end)
-    return 0;
-
   if (dill_wait_allowed () == 0)
     errno = ETIMEDOUT;
   return -1;
 }
 
 enum dill_outcome
-dill_wait_pause (struct dill_list *queue, const char *what, int64_t deadline)
+dill_wait_pause (struct dill_list *queue, const char *what)
 {
   struct dill_thread *thread;
   struct dill_wait wait;
 
-  if (deadline >= 0 && deadline <= dill_now ())
-    return DILL_TIMED_OUT;
-
-  if ((thread = dill_wait_get_thread ()) == NULL || begin (thread, &wait, what) < 0)
+  if ((thread = dill_wait_get_thread ()) == NULL)
     return DILL_PENDING;
+  if (begin (thread, &wait, what, false) < 0)
+    return DILL_READY;
 
   /* In the queue, so that closing the object ends the pause; the timer is its turn. */
   dill_list_append (queue, &wait.queue);

@@ -16,6 +16,7 @@
 #include "engine/list.h"
 #include "engine/thread.h"
 #include "engine/timer.h"
+#include <dillipc/dill-time.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -67,6 +68,36 @@ static inline int
 dill_wait_allowed (void)
 {
   return dill_wait_get_thread () == NULL ? -1 : 0;
+}
+
+/* Whether an operation with DEADLINE can wait at all.  One that cannot, because the time has come or the coroutine was
+ * cancelled, asks the kernel even for what was not ready when somebody last looked. */
+static inline bool
+dill_wait_is_possible (int64_t deadline)
+{
+  if (deadline == 0 || (deadline > 0 && deadline <= dill_now ()))
+    return false;
+
+  return dill_wait_allowed () == 0;
+}
+
+/* 0 for a DEADLINE that has passed already: all is done that can be without waiting. */
+static inline int64_t
+dill_wait_settle (int64_t deadline)
+{
+  return deadline > 0 && deadline <= dill_now () ? 0 : deadline;
+}
+
+/* Whether one whose wait has failed, with errno, was timed out, and should ask the kernel once more: what has come in
+ * time counts, however late one's turn comes.  DEADLINE becomes 0. */
+static inline bool
+dill_wait_try_last (int64_t *deadline)
+{
+  if (errno != ETIMEDOUT || *deadline == 0)
+    return false;
+
+  *deadline = 0;
+  return true;
 }
 
 /* Whether the running flow is a coroutine that can be suspended: not in a callback of a loop nested in it. */
@@ -171,23 +202,28 @@ dill_wait_fairly (int64_t result, int64_t deadline)
   return result;
 }
 
-/* An operation that may not wait, and finds more and more to do because its peer keeps up.  All 0 at first. */
+/* One that could wait, until its deadline has passed, does no more than this many bytes: what several sockets hold. */
+#define DILL_TRIAL_LATE_MAX (1024 * 1024)
+
+/* An operation of many steps that cannot wait, or cannot any more, and finds more and more to do because its peer keeps
+ * up.  When a pause would have been due it looks how much there is to do, and does no more than that.  All 0 at
+ * first. */
 struct dill_trial
 {
-  unsigned n_steps; /* done without waiting */
-  bool is_decided;  /* whether the operation is one */
-  bool may_wait;    /* it is none */
-  int64_t end;      /* in microseconds; 0: not known yet */
+  bool is_on;
+  uint32_t end; /* of a count of bytes, which may wrap around */
 };
 
-/* In so many system calls all is moved that a socket holds. */
-#define DILL_TRIAL_STEPS 1024
+/* Whether more was done than there was to do when TRIAL, which is on, began. */
+static inline bool
+dill_trial_is_over (const struct dill_trial *trial, uint32_t count)
+{
+  return (int32_t) (count - trial->end) > 0;
+}
 
-/* For the middle of such an operation: whether to go on after a step, of which N_STEPS and what can be done in some
- * time are more than there could be to do when it began.  Returns 0, or -1 with errno ETIMEDOUT or, in a cancelled
- * coroutine, ECANCELED. */
-int dill_wait_try_on (struct dill_trial *trial, unsigned n_steps);
+/* Fails with ETIMEDOUT or, in a cancelled coroutine, ECANCELED. */
+int dill_wait_give_up (void);
 
-/* For the middle of an operation on an object: pauses like dill_wait_fairly (), in QUEUE meanwhile, so that
- * closing the object ends it, and looks at the deadline. */
-enum dill_outcome dill_wait_pause (struct dill_list *queue, const char *what, int64_t deadline);
+/* For the middle of an operation on an object that can wait: pauses like dill_wait_fairly (), in QUEUE meanwhile, so
+ * that closing the object ends it. */
+enum dill_outcome dill_wait_pause (struct dill_list *queue, const char *what);

@@ -147,7 +147,7 @@ accept_connection (int s, void *mem, int64_t deadline)
       if (listener == NULL)
         return -1;
 
-      if (((listener->watch.ready & DILL_IN) || !dill_socket_can_wait (deadline))
+      if (((listener->watch.ready & DILL_IN) || !dill_wait_is_possible (deadline))
           && !dill_watch_is_pending (&listener->watch, DILL_IN))
         {
           struct dill_engine *engine = dill_engine_get (thread);
@@ -157,16 +157,13 @@ accept_connection (int s, void *mem, int64_t deadline)
             return (int) dill_wait_fairly (h, deadline);
         }
 
-      if (dill_wait_begin (&acceptor.wait, "accept", deadline) < 0)
-        return -1;
-
-      outcome = dill_watch_block (&listener->watch, DILL_IN, &acceptor.wait);
-      if (outcome == DILL_PENDING)
-        return -1;
+      outcome = DILL_PENDING;
+      if (dill_wait_begin (&acceptor.wait, "accept", deadline) == 0)
+        outcome = dill_watch_block (&listener->watch, DILL_IN, &acceptor.wait);
       if (acceptor.is_served)
         return result (&acceptor);
-      if (outcome != DILL_READY)
-        return dill_wait_result (outcome);
+      if ((outcome == DILL_PENDING || dill_wait_result (outcome) < 0) && !dill_wait_try_last (&deadline))
+        return -1;
     }
 }
 

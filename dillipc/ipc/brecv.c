@@ -6,18 +6,40 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "ipc/connection.h"
-#include "ipc/socket.h"
 #include <errno.h>
 #include <limits.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 int
-dill_connection_wait (struct dill_connection *connection, unsigned direction, const char *what, int64_t deadline,
+dill_connection_wait (struct dill_connection *connection, unsigned direction, const char *what, int64_t *deadline,
                       bool *is_closed)
 {
-  enum dill_outcome outcome = dill_watch_wait (&connection->watch, direction, what, deadline);
+  enum dill_outcome outcome = dill_watch_wait (&connection->watch, direction, what, *deadline);
 
   *is_closed = outcome == DILL_CLOSED;
-  return outcome == DILL_PENDING ? -1 : dill_wait_result (outcome);
+  if (outcome == DILL_PENDING || dill_wait_result (outcome) < 0)
+    return dill_wait_try_last (deadline) ? 0 : -1;
+
+  return 0;
+}
+
+/* There is as much left to do as there are bytes to receive, or at most has room. */
+static void
+begin_trial (struct dill_trial *trial, struct dill_connection *connection, unsigned direction, int64_t deadline)
+{
+  socklen_t length = sizeof (int);
+  int n = 0;
+
+  /* A filter of system calls may refuse to tell. */
+  if ((direction == DILL_IN ? ioctl (connection->watch.fd, FIONREAD, &n)
+                            : getsockopt (connection->watch.fd, SOL_SOCKET, SO_SNDBUF, &n, &length))
+      < 0)
+    n = DILL_TRIAL_LATE_MAX;
+  if (deadline > 0)
+    n = MIN (n, DILL_TRIAL_LATE_MAX);
+  trial->is_on = true;
+  trial->end = connection->n_moved + (uint32_t) n;
 }
 
 int
@@ -28,19 +50,34 @@ dill_connection_pause (struct dill_connection *connection, unsigned direction, c
   enum dill_outcome outcome;
 
   *is_closed = false;
-  if (!trial->is_decided)
-    {
-      trial->may_wait = dill_socket_can_wait (deadline);
-      trial->is_decided = true;
-    }
-  if (!trial->may_wait)
-    return dill_wait_try_on (trial, DILL_TRIAL_STEPS);
+  if (trial->is_on)
+    return dill_trial_is_over (trial, connection->n_moved) ? dill_wait_give_up () : 0;
   if (!dill_wait_is_due ())
     return 0;
 
-  outcome = dill_wait_pause (queue, what, deadline);
+  if (!dill_wait_is_possible (deadline))
+    {
+      begin_trial (trial, connection, direction, deadline);
+      return 0;
+    }
+
+  outcome = dill_wait_pause (queue, what);
   *is_closed = outcome == DILL_CLOSED;
   return outcome == DILL_PENDING ? -1 : dill_wait_result (outcome);
+}
+
+int
+dill_connection_pause_between (struct dill_native *stream, bool is_sending, int64_t deadline, struct dill_trial *trial)
+{
+  struct dill_connection *connection = dill_container_of (stream, struct dill_connection, stream);
+  unsigned direction = is_sending ? DILL_OUT : DILL_IN;
+  bool is_closed;
+
+  /* At once: the parts are operations with trials of their own, in which alone a pause might become due. */
+  if (!trial->is_on && !dill_wait_is_possible (deadline))
+    begin_trial (trial, connection, direction, deadline);
+
+  return dill_connection_pause (connection, direction, is_sending ? "msend" : "mrecv", deadline, trial, &is_closed);
 }
 
 /* Takes what was read ahead. */
@@ -81,7 +118,7 @@ receive_rest (struct dill_connection *connection, struct dill_iolist_cursor *cur
           connection->in_broken |= errno != EPIPE && has_begun;
           return -1;
         case DILL_ATTEMPT_AGAIN:
-          rc = dill_connection_wait (connection, DILL_IN, "brecv", deadline, &is_closed);
+          rc = dill_connection_wait (connection, DILL_IN, "brecv", &deadline, &is_closed);
           break;
         case DILL_ATTEMPT_DONE:
         default:
@@ -196,7 +233,7 @@ dill_brecv_some (int s, void *buf, size_t len, int64_t deadline)
         case DILL_ATTEMPT_FAILED:
           return -1;
         case DILL_ATTEMPT_AGAIN:
-          if (dill_connection_wait (connection, DILL_IN, "brecv_some", deadline, &is_closed) < 0)
+          if (dill_connection_wait (connection, DILL_IN, "brecv_some", &deadline, &is_closed) < 0)
             return -1;
         }
     }

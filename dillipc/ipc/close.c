@@ -49,7 +49,7 @@ drain (struct dill_connection *connection, int64_t deadline, bool *is_closed)
             return -1;
           break;
         case DILL_ATTEMPT_AGAIN:
-          rc = dill_connection_wait (connection, DILL_IN, "ipc_close", deadline, is_closed);
+          rc = dill_connection_wait (connection, DILL_IN, "ipc_close", &deadline, is_closed);
           break;
         case DILL_ATTEMPT_DONE:
           rc = dill_connection_pause (connection, DILL_IN, "ipc_close", deadline, &trial, is_closed);
@@ -63,15 +63,15 @@ drain (struct dill_connection *connection, int64_t deadline, bool *is_closed)
   return 0;
 }
 
-/* Waits for a sign that the peer has read something. */
+/* Waits for a sign that the peer has read something, or until it is time to look for the last time. */
 static int
-wait_for_progress (struct dill_connection *connection, int64_t deadline, int *pause, bool *is_closed)
+wait_for_progress (struct dill_connection *connection, int64_t *deadline, int *pause, bool *is_closed)
 {
   struct dill_wait wait;
   enum dill_outcome outcome;
 
-  if (dill_wait_begin (&wait, "ipc_close", deadline) < 0)
-    return -1;
+  if (dill_wait_begin (&wait, "ipc_close", *deadline) < 0)
+    return dill_wait_try_last (deadline) ? 0 : -1;
 
   if (dill_poller_reports_edges)
     {
@@ -86,7 +86,10 @@ wait_for_progress (struct dill_connection *connection, int64_t deadline, int *pa
     }
 
   *is_closed = outcome == DILL_CLOSED;
-  return outcome == DILL_PENDING ? -1 : dill_wait_result (outcome);
+  if (outcome == DILL_PENDING || dill_wait_result (outcome) < 0)
+    return dill_wait_try_last (deadline) ? 0 : -1;
+
+  return 0;
 }
 
 /* Waits until the peer has read everything. */
@@ -100,7 +103,7 @@ flush (struct dill_connection *connection, int64_t deadline, bool *is_closed)
 
   while (ioctl (fd, SIOCOUTQ, &unread) == 0 && unread >= UNREAD_MIN)
     {
-      if (wait_for_progress (connection, deadline, &pause, is_closed) < 0)
+      if (wait_for_progress (connection, &deadline, &pause, is_closed) < 0)
         return -1;
     }
 
@@ -115,6 +118,7 @@ static int
 shake_hands (struct dill_connection *connection, int64_t deadline, bool *is_closed)
 {
   *is_closed = false;
+  deadline = dill_wait_settle (deadline);
   if (connection->in_broken || connection->out_broken)
     return fail (ECONNRESET);
 

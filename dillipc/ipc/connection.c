@@ -21,6 +21,7 @@ static const struct dill_native_vfs connection_stream = {
   .look = dill_connection_look,
   .take = dill_connection_take,
   .receive = dill_connection_receive_ahead,
+  .pause = dill_connection_pause_between,
 };
 
 static struct dill_connection *

@@ -32,6 +32,7 @@ struct dill_connection
   int descriptor;               /* received and not taken, or -1 */
   int descriptor_error;         /* why the descriptor of the buffer's last byte is lost, or 0 */
   struct dill_attempts guesses; /* that the peer has answered already */
+  uint32_t n_moved;             /* bytes that the kernel took or gave, with which trials are bounded */
   uint8_t n_guessed;            /* right, one after the other */
   bool has_sent;                /* something that may be answered, since the last guess */
   bool in_done;                 /* the stream has ended */
@@ -68,6 +69,10 @@ size_t dill_connection_look (struct dill_native *stream, const char **bytes);
 void dill_connection_take (struct dill_native *stream, size_t length);
 int dill_connection_receive_ahead (struct dill_native *stream, int64_t deadline);
 
+/* brecv.c: dill_connection_pause () between the parts of a message. */
+int dill_connection_pause_between (struct dill_native *stream, bool is_sending, int64_t deadline,
+                                   struct dill_trial *trial);
+
 /* What became of an attempt to receive. */
 enum dill_attempt
 {
@@ -89,14 +94,14 @@ enum dill_attempt dill_connection_receive_piece (struct dill_connection *connect
 /* Takes LENGTH bytes off the buffer.  A descriptor that belongs to the last one is closed. */
 void dill_connection_consume (struct dill_connection *connection, size_t length);
 
-/* Waits until it is worth a try to receive or send.  Returns 0, or -1 with errno.  With IS_CLOSED set, CONNECTION is
- * gone and must not be touched. */
-int dill_connection_wait (struct dill_connection *connection, unsigned direction, const char *what, int64_t deadline,
+/* Waits until it is worth a try to receive or send, which it is once more when DEADLINE has come; it becomes 0 then.
+ * Returns 0, or -1 with errno.  With IS_CLOSED set, CONNECTION is gone and must not be touched. */
+int dill_connection_wait (struct dill_connection *connection, unsigned direction, const char *what, int64_t *deadline,
                           bool *is_closed);
 
-/* Between two attempts of one operation: lets others go first, if that is due.  If the operation could not wait when
- * this was called first, for its DEADLINE or because it was cancelled before, says whether to go on, TRIAL being the
- * operation's.  As dill_connection_wait (). */
+/* Between two attempts of one operation: lets others go first, if that is due.  If the operation cannot wait, for its
+ * DEADLINE or because it was cancelled, says whether to go on, TRIAL being the operation's.  As dill_connection_wait
+ * (). */
 int dill_connection_pause (struct dill_connection *connection, unsigned direction, const char *what, int64_t deadline,
                            struct dill_trial *trial, bool *is_closed);
 

@@ -44,7 +44,7 @@ dill_ipc_sendfd (int s, int fd, int64_t deadline)
         case DILL_ATTEMPT_FAILED:
           return -1;
         case DILL_ATTEMPT_AGAIN:
-          if (dill_connection_wait (connection, DILL_OUT, "sendfd", deadline, &is_closed) < 0)
+          if (dill_connection_wait (connection, DILL_OUT, "sendfd", &deadline, &is_closed) < 0)
             return -1;
         }
     }
@@ -91,7 +91,7 @@ dill_ipc_recvfd (int s, int64_t deadline)
         case DILL_ATTEMPT_FAILED:
           return -1;
         case DILL_ATTEMPT_AGAIN:
-          if (dill_connection_wait (connection, DILL_IN, "recvfd", deadline, &is_closed) < 0)
+          if (dill_connection_wait (connection, DILL_IN, "recvfd", &deadline, &is_closed) < 0)
             return -1;
         }
     }

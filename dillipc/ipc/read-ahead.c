@@ -49,7 +49,7 @@ dill_connection_receive_ahead (struct dill_native *stream, int64_t deadline)
         case DILL_ATTEMPT_FAILED:
           return -1;
         case DILL_ATTEMPT_AGAIN:
-          if (dill_connection_wait (connection, DILL_IN, "mrecv", deadline, &is_closed) == 0)
+          if (dill_connection_wait (connection, DILL_IN, "mrecv", &deadline, &is_closed) == 0)
             break;
           if (!is_closed)
             connection->in_broken = true;

@@ -10,7 +10,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "ipc/connection.h"
-#include "ipc/socket.h"
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -217,7 +216,7 @@ static inline bool
 is_worth_a_try (struct dill_connection *connection, bool guesses, int64_t deadline, bool *is_guess)
 {
   *is_guess = false;
-  if ((connection->watch.ready & DILL_IN) || !dill_socket_can_wait (deadline))
+  if ((connection->watch.ready & DILL_IN) || !dill_wait_is_possible (deadline))
     return true;
 
   return *is_guess = guesses && may_guess (connection);
@@ -242,6 +241,7 @@ receive (struct dill_connection *connection, struct reception *reception, bool i
       return n == 0 ? ended (connection) : failed (connection);
     }
 
+  connection->n_moved += (uint32_t) n;
   is_plain = reception->message.msg_controllen == 0 && !(reception->message.msg_flags & MSG_CTRUNC);
   if (is_plain && (size_t) n < reception->room && !(watch->ready & DILL_HUP))
     watch->ready &= (uint8_t) ~DILL_IN;

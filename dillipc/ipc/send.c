@@ -3,7 +3,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "ipc/connection.h"
-#include "ipc/socket.h"
 #include <errno.h>
 #include <sys/socket.h>
 
@@ -14,6 +13,7 @@ judge (struct dill_connection *connection, ssize_t n)
   if (G_LIKELY (n >= 0))
     {
       connection->has_sent = true;
+      connection->n_moved += (uint32_t) n;
       return DILL_ATTEMPT_DONE;
     }
 
@@ -67,7 +67,7 @@ dill_connection_send (struct dill_connection *connection, struct dill_iolist_cur
   enum dill_attempt attempt;
   ssize_t n;
 
-  if (!(watch->ready & DILL_OUT) && dill_socket_can_wait (deadline))
+  if (!(watch->ready & DILL_OUT) && dill_wait_is_possible (deadline))
     return DILL_ATTEMPT_AGAIN;
 
   message.msg_iovlen = (size_t) dill_iolist_batch (cursor, pieces, DILL_IOLIST_BATCH, &length, &skip);
@@ -100,7 +100,7 @@ send_rest (struct dill_connection *connection, struct dill_iolist_cursor *cursor
           connection->out_broken |= has_begun;
           return -1;
         case DILL_ATTEMPT_AGAIN:
-          rc = dill_connection_wait (connection, DILL_OUT, "bsend", deadline, &is_closed);
+          rc = dill_connection_wait (connection, DILL_OUT, "bsend", &deadline, &is_closed);
           break;
         case DILL_ATTEMPT_DONE:
         default:
@@ -157,7 +157,7 @@ dill_connection_bsend (struct dill_native *stream, const void *buf, size_t len, 
   if (G_UNLIKELY (dill_connection_may_send (connection) < 0))
     return -1;
 
-  if (G_UNLIKELY (!(connection->watch.ready & DILL_OUT) && dill_socket_can_wait (deadline)))
+  if (G_UNLIKELY (!(connection->watch.ready & DILL_OUT) && dill_wait_is_possible (deadline)))
     return send_rest_of_piece (connection, buf, len, 0, DILL_ATTEMPT_AGAIN, deadline);
 
   /* Most are over with one call, and no list. */

@@ -4,8 +4,6 @@
  */
 #pragma once
 
-#include "engine/wait.h"
-#include <dillipc/dill-time.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,14 +20,3 @@ int dill_socket_adopt (int fd, int (*make) (int fd, void *mem), void *mem);
  * pidfd would take.  Returns whether it did before.  A listener hands this down to its connections, when they are
  * made. */
 bool dill_socket_drop_extras (int fd);
-
-/* Whether an operation with DEADLINE can wait at all.  One that cannot, because the time has come or the coroutine was
- * cancelled, asks the kernel even for what was not ready when somebody last looked. */
-static inline bool
-dill_socket_can_wait (int64_t deadline)
-{
-  if (deadline == 0 || (deadline > 0 && deadline <= dill_now ()))
-    return false;
-
-  return dill_wait_allowed () == 0;
-}

@@ -5,26 +5,21 @@
 #include "message/transfer.h"
 #include "engine/handle.h"
 #include "engine/wait.h"
-#include <dillipc/dill-time.h>
 #include <errno.h>
 #include <string.h>
 
-/* A stream of the program's is asked for single bytes, as many as a socket holds, and it may have several of those. */
-#define N_BYTES_TRIED (1 << 20)
+/* With no time from the beginning on: a stream of the program's is asked for single bytes, as many as a socket holds,
+ * and it may have several of those. */
+#define N_PARTS_TRIED (1 << 20)
+
+/* So many take a stream as long as a call for a few. */
+#define BYTES_PER_CALL 1024
 
 static int
 fail (int error)
 {
   errno = error;
   return -1;
-}
-
-static void
-settle_deadline (struct dill_transfer *transfer)
-{
-  transfer->is_settled = true;
-  if (transfer->deadline > 0 && transfer->deadline <= dill_now ())
-    transfer->deadline = 0;
 }
 
 static int
@@ -56,7 +51,8 @@ dill_transfer_begin_send (struct dill_transfer *transfer, struct dill_framing *f
   if (begin (transfer, framing, &framing->out, deadline) < 0)
     return -1;
 
-  settle_deadline (transfer);
+  transfer->native = dill_native_to (transfer->stream);
+  transfer->is_sending = true;
   return 0;
 }
 
@@ -112,17 +108,27 @@ finish_call (struct dill_transfer *transfer, int rc)
   return 0;
 }
 
-int
-dill_transfer_send (struct dill_transfer *transfer, struct dill_iolist *first, struct dill_iolist *last)
+/* Counts a part, on a stream that does not do so itself. */
+static void
+count (struct dill_transfer *transfer, const struct dill_iolist *first)
 {
-  return finish_call (transfer, transfer->stream->bsendl (transfer->stream, first, last, transfer->deadline));
+  uint32_t n;
+
+  if (transfer->native != NULL)
+    return;
+
+  n = (uint32_t) MIN (dill_transfer_sum (first), DILL_TRIAL_LATE_MAX + 1);
+  transfer->n_moved += transfer->deadline > 0 ? n : 1;
+  transfer->work += 1 + n / BYTES_PER_CALL;
 }
 
 static int
 receive_list (struct dill_transfer *transfer, struct dill_iolist *first, struct dill_iolist *last)
 {
-  int rc = finish_call (transfer, transfer->stream->brecvl (transfer->stream, first, last, transfer->deadline));
+  int rc;
 
+  count (transfer, first);
+  rc = finish_call (transfer, transfer->stream->brecvl (transfer->stream, first, last, transfer->deadline));
   if (rc < 0 && errno == EPIPE && transfer->half != NULL)
     transfer->half->is_done = true;
   return rc;
@@ -139,31 +145,67 @@ receive_ahead (struct dill_transfer *transfer)
   return rc;
 }
 
-/* Before the stream is asked for bytes, which it may have without end: lets others go first, and looks at the deadline,
- * when that is due.  A deadline that has passed before the first time means that what can be done without waiting is
- * done. */
-static int
-go_on (struct dill_transfer *transfer)
+/* Whether there is no waiting for a stream of the program's any more.  Parts may be single bytes: the clock is looked
+ * at now and then. */
+static bool
+is_over (struct dill_transfer *transfer)
 {
-  enum dill_outcome outcome;
+  if (transfer->deadline <= 0 || transfer->work < DILL_CALLS_PER_LOOK)
+    return transfer->deadline == 0 || dill_wait_allowed () < 0;
+
+  transfer->work = 0;
+  return !dill_wait_is_possible (transfer->deadline);
+}
+
+/* dill_connection_pause () for a stream of the program's. */
+static int
+pause_between_parts (struct dill_transfer *transfer)
+{
+  struct dill_trial *trial = &transfer->trial;
   struct dill_list queue;
 
-  if (!transfer->is_settled)
+  if (!trial->is_on && is_over (transfer))
     {
-      settle_deadline (transfer);
-      return 0;
+      trial->is_on = true;
+      trial->end = transfer->n_moved + (transfer->deadline > 0 ? DILL_TRIAL_LATE_MAX : N_PARTS_TRIED);
     }
-
-  if (transfer->deadline == 0)
-    return finish_call (transfer, dill_wait_try_on (&transfer->trial, transfer->native != NULL ? DILL_TRIAL_STEPS
-                                                                                                   : N_BYTES_TRIED));
-
+  if (trial->is_on)
+    return dill_trial_is_over (trial, transfer->n_moved) ? dill_wait_give_up () : 0;
   if (!dill_wait_is_due ())
     return 0;
 
   dill_list_init (&queue);
-  outcome = dill_wait_pause (&queue, "mrecv", transfer->deadline);
-  return finish_call (transfer, outcome == DILL_PENDING ? -1 : dill_wait_result (outcome));
+  return dill_wait_result (dill_wait_pause (&queue, transfer->is_sending ? "msend" : "mrecv"));
+}
+
+/* In the middle of a message, before the stream is asked for more bytes, which it may have without end, or is given
+ * more: lets others go first, if that is due. */
+static int
+go_on (struct dill_transfer *transfer)
+{
+  struct dill_native *native = transfer->native;
+
+  if (!transfer->is_settled)
+    {
+      transfer->deadline = dill_wait_settle (transfer->deadline);
+      transfer->is_settled = true;
+    }
+  if (!transfer->has_begun)
+    return 0;
+
+  return finish_call (transfer, native != NULL ? native->vfs->pause (native, transfer->is_sending, transfer->deadline,
+                                                                     &transfer->trial)
+                                               : pause_between_parts (transfer));
+}
+
+int
+dill_transfer_send (struct dill_transfer *transfer, struct dill_iolist *first, struct dill_iolist *last)
+{
+  if (go_on (transfer) < 0)
+    return -1;
+
+  count (transfer, first);
+  return finish_call (transfer, transfer->stream->bsendl (transfer->stream, first, last, transfer->deadline));
 }
 
 ssize_t

@@ -20,9 +20,12 @@ struct dill_transfer
   int below;
   struct dill_hvfs *object; /* behind BELOW */
   struct dill_bsock_vfs *stream;
-  struct dill_native *native; /* the same, when received from, if it is one of the library's own; otherwise NULL */
+  struct dill_native *native; /* the same, if it is one of the library's own; otherwise NULL */
   int64_t deadline;
   struct dill_trial trial;
+  uint32_t n_moved; /* bytes, over a stream of the program's; parts, with no time from the beginning on */
+  uint32_t work;    /* on such a stream, since the last look at the clock */
+  bool is_sending;
   bool is_settled; /* DEADLINE was looked at */
   bool has_begun;  /* bytes of the message have gone over: failing now is failing halfway */
 };

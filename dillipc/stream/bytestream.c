@@ -13,11 +13,19 @@
 #include <dillipc/dill-stream.h>
 #include <errno.h>
 
-/* What one system call mostly does goes to the library's own streams without a list. */
+/* What one system call surely does, if it is in one piece. */
 #define SHORT_LENGTH 1024
 
 static const int bsock_tag;
 const void *dill_bsock_type = &bsock_tag;
+
+/* Who is too late from the beginning does all that can be done without waiting; who becomes so later does not.  There
+ * is no difference where little is to be done. */
+static int64_t
+settle_deadline (int64_t deadline, bool is_short)
+{
+  return is_short ? deadline : dill_wait_settle (deadline);
+}
 
 /* Whether this is a buffer, and nothing about it is to be looked at. */
 static inline bool
@@ -61,6 +69,7 @@ send_list (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill_io
   if (vfs == NULL || dill_iolist_check (first, last, false, &total) < 0)
     return -1;
 
+  deadline = settle_deadline (deadline, first == last && total <= SHORT_LENGTH);
   return (int) dill_wait_fairly (vfs->bsendl (vfs, first, last, deadline), deadline);
 }
 
@@ -72,6 +81,7 @@ receive_list (struct dill_bsock_vfs *vfs, struct dill_iolist *first, struct dill
   if (vfs == NULL || dill_iolist_check (first, last, true, &total) < 0)
     return -1;
 
+  deadline = settle_deadline (deadline, first == last && total <= SHORT_LENGTH);
   return (int) dill_wait_fairly (vfs->brecvl (vfs, first, last, deadline), deadline);
 }
 

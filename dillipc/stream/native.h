@@ -9,8 +9,10 @@
 #pragma once
 
 #include <dillipc/dill-stream.h>
+#include <stdbool.h>
 
 struct dill_native_vfs;
+struct dill_trial;
 
 /* A byte stream that is one of these is known by the functions in its table, which are dill_native_bsendl () and
  * dill_native_brecvl (): a stream of the program's may hand on what it is asked to the one below it. */
@@ -39,6 +41,10 @@ struct dill_native_vfs
   /* None is there: waits until some are.  Returns 0, or -1 with errno; failing is to the stream what a brecv () that
    * fails is. */
   int (*receive) (struct dill_native *stream, int64_t deadline);
+
+  /* Between the parts of a message: lets others go first, if that is due, or says whether one who cannot wait, TRIAL
+   * being his, should go on.  Returns 0, or -1 with errno. */
+  int (*pause) (struct dill_native *stream, bool is_sending, int64_t deadline, struct dill_trial *trial);
 };
 
 /* The functions of the table: they call those of VFS. */

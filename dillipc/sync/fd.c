@@ -173,7 +173,7 @@ wait_fd (int fd, unsigned direction, const char *what, int64_t deadline)
       if (rc != 0)
         return (int) dill_wait_fairly (rc < 0 ? -1 : 0, deadline);
 
-      if (wait_for (fd, direction, what, deadline) < 0)
+      if (wait_for (fd, direction, what, deadline) < 0 && !dill_wait_try_last (&deadline))
         return -1;
     }
 }

@@ -283,6 +283,24 @@ refuse (DillFunc func, bool sends)
   g_assert_no_errno (dill_hclose (s[1]));
 }
 
+/* Who need not wait does not, however long others have: no pause is due to them there. */
+static void
+transfer_without_waiting (void)
+{
+  int s[2];
+
+  make_pair (s);
+  be_busy ();
+  for (guint i = 0; i < N_CALLS; i++)
+    {
+      g_assert_no_errno (dill_bsend (s[0], "x", 1, -1));
+      g_assert_no_errno (dill_ipc_sendfd (s[0], STDIN_FILENO, -1));
+    }
+  be_busy ();
+  g_assert_no_errno (dill_brecv (s[1], NULL, 2 * N_CALLS, -1));
+  close_pair (s);
+}
+
 /* Has the default context for itself, from its first word to the main thread until that has answered. */
 static gpointer
 own_default_context (gpointer data)
@@ -306,6 +324,7 @@ test_foreign_context (TestDir *test, gconstpointer data G_GNUC_UNUSED)
   char mem[DILL_IPC_SIZE];
 
   g_async_queue_pop (queues[0]);
+  transfer_without_waiting ();
   refuse (call_brecv, false);
   refuse (call_brecv_some, false);
   refuse (call_recvfd, false);

@@ -7,6 +7,8 @@
  */
 #include "pause-utils.h"
 
+#include <sys/ioctl.h>
+
 /* --- Who pauses --- */
 
 /* Everything that can be done so often without waiting, and somebody who wants a turn. */
@@ -228,6 +230,43 @@ test_within_a_transfer (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_U
   things_clear (&things);
 }
 
+/* How much of a message has been sent when others have their next turn. */
+typedef struct
+{
+  int peer;
+  int there;
+} Look;
+
+static void
+look_in_next_turn (void *data)
+{
+  Look *look = data;
+
+  g_assert_no_errno (dill_yield ());
+  g_assert_no_errno (ioctl (look->peer, FIONREAD, &look->there));
+}
+
+/* A message of many parts is one transfer. */
+static void
+test_within_a_message (TestDir *test G_GNUC_UNUSED, gconstpointer data G_GNUC_UNUSED)
+{
+  g_autofree struct dill_iolist *items = make_items ();
+  Look look;
+  int s, h;
+
+  make_half_pair (&s, &look.peer);
+  s = test_assert_ok (dill_suffix_attach (s, "\n", 1));
+  h = test_assert_ok (dill_spawn (look_in_next_turn, &look));
+  be_busy ();
+  g_assert_no_errno (dill_msendl (s, &items[0], &items[N_ITEMS - 1], -1));
+  g_assert_no_errno (dill_bundle_wait (h, -1));
+  g_assert_cmpint (look.there, >, 0);
+  g_assert_cmpint (look.there, <, N_ITEMS);
+  g_assert_no_errno (dill_hclose (h));
+  g_assert_no_errno (dill_hclose (s));
+  close (look.peer);
+}
+
 /* --- No time for a pause --- */
 
 /* However long ago the deadline was, what can be done without waiting is done, in as many system calls as it takes. */
@@ -285,6 +324,7 @@ main (int argc, char **argv)
       test_add_data (path, &kinds[i], test_lets_others_go);
     }
   test_add ("/pause/within-a-transfer", test_within_a_transfer);
+  test_add ("/pause/within-a-message", test_within_a_message);
   test_add ("/pause/past-deadline", test_past_deadline);
   test_add ("/pause/canceled/before", test_canceled_before);
   return g_test_run ();
