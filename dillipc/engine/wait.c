@@ -12,7 +12,6 @@
 /* Operations that need not wait pause after a millisecond. */
 #define SLICE_MAX_US 1000
 
-
 __attribute__ ((noinline)) int
 dill_wait_allowed_to_canceled (struct dill_thread *thread)
 {
@@ -236,7 +235,8 @@ dill_wait_result (enum dill_outcome outcome)
   if (outcome == DILL_READY)
     return 0;
 
-  errno = outcome == DILL_TIMED_OUT ? ETIMEDOUT : ECANCELED;
+  if (outcome != DILL_PENDING)
+    errno = outcome == DILL_TIMED_OUT ? ETIMEDOUT : ECANCELED;
   return -1;
 }
 
@@ -306,6 +306,18 @@ dill_wait_let_others (int64_t deadline)
     }
 
   errno = saved_errno;
+}
+
+int
+dill_wait_result_or_last_try (enum dill_outcome outcome, int64_t *deadline)
+{
+  if (dill_wait_result (outcome) == 0)
+    return 0;
+  if (errno != ETIMEDOUT || *deadline == 0)
+    return -1;
+
+  *deadline = 0;
+  return 0;
 }
 
 int

@@ -70,17 +70,6 @@ dill_wait_allowed (void)
   return dill_wait_get_thread () == NULL ? -1 : 0;
 }
 
-/* Whether an operation with DEADLINE can wait at all.  One that cannot, because the time has come or the coroutine was
- * cancelled, asks the kernel even for what was not ready when somebody last looked. */
-static inline bool
-dill_wait_is_possible (int64_t deadline)
-{
-  if (deadline == 0 || (deadline > 0 && deadline <= dill_now ()))
-    return false;
-
-  return dill_wait_allowed () == 0;
-}
-
 /* 0 for a DEADLINE that has passed already: all is done that can be without waiting. */
 static inline int64_t
 dill_wait_settle (int64_t deadline)
@@ -88,16 +77,12 @@ dill_wait_settle (int64_t deadline)
   return deadline > 0 && deadline <= dill_now () ? 0 : deadline;
 }
 
-/* Whether one whose wait has failed, with errno, was timed out, and should ask the kernel once more: what has come in
- * time counts, however late one's turn comes.  DEADLINE becomes 0. */
+/* Whether an operation with DEADLINE can wait at all.  One that cannot, because the time has come or the coroutine was
+ * cancelled, asks the kernel even for what was not ready when somebody last looked. */
 static inline bool
-dill_wait_try_last (int64_t *deadline)
+dill_wait_is_possible (int64_t deadline)
 {
-  if (errno != ETIMEDOUT || *deadline == 0)
-    return false;
-
-  *deadline = 0;
-  return true;
+  return dill_wait_settle (deadline) != 0 && dill_wait_allowed () == 0;
 }
 
 /* Whether the running flow is a coroutine that can be suspended: not in a callback of a loop nested in it. */
@@ -160,8 +145,13 @@ dill_wait_dismiss_all (struct dill_list *queue, enum dill_outcome outcome)
     dill_wait_wake (dill_wait_at (link), outcome);
 }
 
-/* Turns an outcome into a result: 0 for DILL_READY, otherwise -1 with errno. */
+/* Turns an outcome into a result: 0 for DILL_READY, otherwise -1 with errno, which DILL_PENDING leaves as it is: the
+ * wait could not begin. */
 int dill_wait_result (enum dill_outcome outcome);
+
+/* The same for one who asks the kernel again after each wait, once more when DEADLINE has come: what has come in time
+ * counts, however late one's turn comes.  DEADLINE becomes 0 then, and the result is 0. */
+int dill_wait_result_or_last_try (enum dill_outcome outcome, int64_t *deadline);
 
 /* Makes WAIT end with DILL_READY after a pause of MILLISECONDS, unless its deadline comes first: for what the kernel
  * offers no event for. */

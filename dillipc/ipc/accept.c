@@ -162,7 +162,7 @@ accept_connection (int s, void *mem, int64_t deadline)
         outcome = dill_watch_block (&listener->watch, DILL_IN, &acceptor.wait);
       if (acceptor.is_served)
         return result (&acceptor);
-      if ((outcome == DILL_PENDING || dill_wait_result (outcome) < 0) && !dill_wait_try_last (&deadline))
+      if (dill_wait_result_or_last_try (outcome, &deadline) < 0)
         return -1;
     }
 }

@@ -18,13 +18,10 @@ dill_connection_wait (struct dill_connection *connection, unsigned direction, co
   enum dill_outcome outcome = dill_watch_wait (&connection->watch, direction, what, *deadline);
 
   *is_closed = outcome == DILL_CLOSED;
-  if (outcome == DILL_PENDING || dill_wait_result (outcome) < 0)
-    return dill_wait_try_last (deadline) ? 0 : -1;
-
-  return 0;
+  return dill_wait_result_or_last_try (outcome, deadline);
 }
 
-/* There is as much left to do as there are bytes to receive, or at most has room. */
+/* What is left to do are the bytes that there are to receive or, when sending, as many as there may be room for. */
 static void
 begin_trial (struct dill_trial *trial, struct dill_connection *connection, unsigned direction, int64_t deadline)
 {
@@ -63,7 +60,7 @@ dill_connection_pause (struct dill_connection *connection, unsigned direction, c
 
   outcome = dill_wait_pause (queue, what);
   *is_closed = outcome == DILL_CLOSED;
-  return outcome == DILL_PENDING ? -1 : dill_wait_result (outcome);
+  return dill_wait_result (outcome);
 }
 
 int

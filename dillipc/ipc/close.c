@@ -71,7 +71,7 @@ wait_for_progress (struct dill_connection *connection, int64_t *deadline, int *p
   enum dill_outcome outcome;
 
   if (dill_wait_begin (&wait, "ipc_close", *deadline) < 0)
-    return dill_wait_try_last (deadline) ? 0 : -1;
+    return dill_wait_result_or_last_try (DILL_PENDING, deadline);
 
   if (dill_poller_reports_edges)
     {
@@ -86,10 +86,7 @@ wait_for_progress (struct dill_connection *connection, int64_t *deadline, int *p
     }
 
   *is_closed = outcome == DILL_CLOSED;
-  if (outcome == DILL_PENDING || dill_wait_result (outcome) < 0)
-    return dill_wait_try_last (deadline) ? 0 : -1;
-
-  return 0;
+  return dill_wait_result_or_last_try (outcome, deadline);
 }
 
 /* Waits until the peer has read everything. */

@@ -83,7 +83,7 @@ dill_ipc_connect_full (const char *addr, unsigned flags, void *mem, int64_t dead
       if (h >= 0 || errno != EAGAIN)
         return (int) dill_wait_fairly (h, deadline);
 
-      if (wait_for_room (pause, deadline) < 0 && !dill_wait_try_last (&deadline))
+      if (wait_for_room (pause, deadline) < 0 && dill_wait_result_or_last_try (DILL_PENDING, &deadline) < 0)
         return -1;
       pause = MIN (2 * pause, PAUSE_MAX_MS);
     }

@@ -118,16 +118,16 @@ ask (int fd, unsigned direction)
   return rc;
 }
 
-/* Waits once.  Returns 0 if FD may be ready now, or -1 with errno. */
+/* Waits once.  Returns 0 if FD may be ready now, or DEADLINE has come and is 0 now; or -1 with errno. */
 static int
-wait_for (int fd, unsigned direction, const char *what, int64_t deadline)
+wait_for (int fd, unsigned direction, const char *what, int64_t *deadline)
 {
   struct dill_wait wait;
   struct dill_watch *watch;
   enum dill_outcome outcome;
 
-  if (dill_wait_begin (&wait, what, deadline) < 0)
-    return -1;
+  if (dill_wait_begin (&wait, what, *deadline) < 0)
+    return dill_wait_result_or_last_try (DILL_PENDING, deadline);
 
   watch = get_watch (wait.engine, fd);
   if (watch == NULL || dill_watch_is_busy (watch, direction))
@@ -148,10 +148,10 @@ wait_for (int fd, unsigned direction, const char *what, int64_t deadline)
       errno = saved_errno;
     }
 
-  if (outcome == DILL_PENDING)
-    return errno == EPERM ? 0 : -1; /* epoll takes no file that always is ready */
+  if (outcome == DILL_PENDING && errno == EPERM)
+    return 0; /* epoll takes no file that always is ready */
 
-  return dill_wait_result (outcome);
+  return dill_wait_result_or_last_try (outcome, deadline);
 }
 
 static int
@@ -173,7 +173,7 @@ wait_fd (int fd, unsigned direction, const char *what, int64_t deadline)
       if (rc != 0)
         return (int) dill_wait_fairly (rc < 0 ? -1 : 0, deadline);
 
-      if (wait_for (fd, direction, what, deadline) < 0 && !dill_wait_try_last (&deadline))
+      if (wait_for (fd, direction, what, &deadline) < 0)
         return -1;
     }
 }

@@ -180,6 +180,22 @@ fill_connection (int s)
   return total;
 }
 
+/* Sends N bytes on S of which the receiving kernel hands out one at a time, since each comes with a descriptor. */
+static inline void
+send_single_bytes (int s, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    g_assert_no_errno (dill_ipc_sendfd (s, STDIN_FILENO, 0));
+}
+
+/* Lays out N items, each of the same LENGTH bytes. */
+static inline void
+repeat_item (struct dill_iolist *items, gsize n, void *bytes, gsize length)
+{
+  for (gsize i = 0; i < n; i++)
+    items[i] = (struct dill_iolist) { bytes, length, i + 1 < n ? &items[i + 1] : NULL, 0 };
+}
+
 /* More calls than there can be between two looks at the clock. */
 #define N_CALLS 40
 

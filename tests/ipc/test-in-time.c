@@ -83,13 +83,11 @@ prepare_descriptor (Ends *ends)
   g_assert_no_errno (dill_ipc_sendfd (ends->other, STDIN_FILENO, 0));
 }
 
-/* The kernel hands out no more at a time than what comes with a descriptor. */
 static void
 prepare_pieces (Ends *ends)
 {
   prepare_pair (ends);
-  for (guint i = 0; i < N_PIECES; i++)
-    g_assert_no_errno (dill_ipc_sendfd (ends->other, STDIN_FILENO, 0));
+  send_single_bytes (ends->other, N_PIECES);
 }
 
 static void
@@ -117,8 +115,7 @@ prepare_prefix (Ends *ends)
 
   prepare_pair (ends);
   g_assert_no_errno (dill_bsend (ends->other, &size, 1, 0));
-  for (guint i = 0; i < N_PIECES; i++)
-    g_assert_no_errno (dill_ipc_sendfd (ends->other, STDIN_FILENO, 0));
+  send_single_bytes (ends->other, N_PIECES);
   ends->s = test_assert_ok (dill_prefix_attach (ends->s, 1, 0));
 }
 
@@ -166,31 +163,23 @@ do_bsend (Ends *ends, gint64 deadline)
   return dill_bsend (ends->s, "x", 1, deadline);
 }
 
-static struct dill_iolist *
-many_items (gsize n)
-{
-  struct dill_iolist *items = g_new0 (struct dill_iolist, n);
-
-  for (gsize i = 0; i < n; i++)
-    items[i] = (struct dill_iolist) { (char *) "x", 1, i + 1 < n ? &items[i + 1] : NULL, 0 };
-  return items;
-}
-
 static int
 do_bsendl (Ends *ends, gint64 deadline)
 {
-  g_autofree struct dill_iolist *items = many_items (16 * N_PIECES);
+  struct dill_iolist items[16 * N_PIECES];
 
-  return dill_bsendl (ends->s, &items[0], &items[16 * N_PIECES - 1], deadline);
+  repeat_item (items, G_N_ELEMENTS (items), (char *) "x", 1);
+  return dill_bsendl (ends->s, &items[0], &items[G_N_ELEMENTS (items) - 1], deadline);
 }
 
 static int
 do_msendl (Ends *ends, gint64 deadline)
 {
-  g_autofree struct dill_iolist *items = many_items (16 * N_PIECES);
+  struct dill_iolist items[16 * N_PIECES];
 
+  repeat_item (items, G_N_ELEMENTS (items), (char *) "x", 1);
   ends->s = test_assert_ok (dill_suffix_attach (ends->s, "\n", 1));
-  return dill_msendl (ends->s, &items[0], &items[16 * N_PIECES - 1], deadline);
+  return dill_msendl (ends->s, &items[0], &items[G_N_ELEMENTS (items) - 1], deadline);
 }
 
 static int

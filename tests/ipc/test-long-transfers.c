@@ -77,8 +77,7 @@ send_much (void *data)
   g_autofree char *bytes = g_malloc0 (LENGTH);
   Call *call = data;
 
-  for (guint i = 0; i < N; i++)
-    items[i] = (struct dill_iolist) { bytes, LENGTH, i + 1 < N ? &items[i + 1] : NULL, 0 };
+  repeat_item (items, N, bytes, LENGTH);
   call_done (call, dill_bsendl (call->s, &items[0], &items[N - 1], call->deadline));
 }
 

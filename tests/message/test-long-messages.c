@@ -108,9 +108,7 @@ message_init (Message *message, When when, bool is_suffix)
 
   *message = (Message) { .when = when };
   message->store = (Store) { { store_query, store_close }, { store_bsendl, store_brecvl }, 0, 0, 0 };
-  for (guint i = 0; i < N_ITEMS; i++)
-    message->items[i]
-        = (struct dill_iolist) { bytes, ITEM_LENGTH, i + 1 < N_ITEMS ? &message->items[i + 1] : NULL, 0 };
+  repeat_item (message->items, N_ITEMS, bytes, ITEM_LENGTH);
   message->s = test_assert_ok (dill_hmake (&message->store.handle));
   message->s = is_suffix ? test_assert_ok (dill_suffix_attach (message->s, "\n", 1))
                          : test_assert_ok (dill_prefix_attach (message->s, HEADER_LENGTH, 0));

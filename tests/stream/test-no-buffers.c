@@ -260,8 +260,7 @@ test_send_error_in_the_middle (TestDir *test G_GNUC_UNUSED, gconstpointer data G
   int s[2];
 
   make_pair (s);
-  for (guint i = 0; i < G_N_ELEMENTS (items); i++)
-    items[i] = (struct dill_iolist) { &byte, 1, i + 1 < G_N_ELEMENTS (items) ? &items[i + 1] : NULL, 0 };
+  repeat_item (items, G_N_ELEMENTS (items), &byte, 1);
   send_failure = (Failure) { .n_left = 1, .error = ENOBUFS };
   test_assert_errno (dill_bsendl (s[0], &items[0], &items[G_N_ELEMENTS (items) - 1], 0), ENOBUFS);
   test_assert_errno (dill_bsend (s[0], &byte, 1, 0), ECONNRESET);

@@ -17,8 +17,7 @@ make_items (void)
 {
   struct dill_iolist *items = g_new0 (struct dill_iolist, N_ITEMS);
 
-  for (guint i = 0; i < N_ITEMS; i++)
-    items[i] = (struct dill_iolist) { (char *) "x", 1, i + 1 < N_ITEMS ? &items[i + 1] : NULL, 0 };
+  repeat_item (items, N_ITEMS, (char *) "x", 1);
   return items;
 }
 
